@@ -1,0 +1,22 @@
+package events
+
+import "fmt"
+
+// FieldError says which field of an event, payload or request is wrong and what
+// would be right. [Decode], [Event.Validate] and [PayloadOf] return it; whoever
+// receives it should show it to the sender, since trying again cannot help.
+type FieldError struct {
+	Field   string // dotted path from the top, e.g. "data.percent"; "" is the whole
+	Problem string // what is wrong and what would be right, without the field
+}
+
+func (e *FieldError) Error() string {
+	if e.Field == "" {
+		return "event: " + e.Problem
+	}
+	return "field " + e.Field + ": " + e.Problem
+}
+
+func fieldErrorf(field, format string, args ...any) error {
+	return &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)}
+}
