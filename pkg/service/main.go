@@ -1,0 +1,147 @@
+package service
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/rs/zerolog"
+)
+
+// Exit codes, see the package comment.
+const (
+	exitDrained = 0
+	exitFailed  = 1
+	exitUsage   = 2
+)
+
+// opsPatience is how long a probe or scrape in hand may take when all else has ended.
+const opsPatience = time.Second
+
+// Spec is what a process says about itself.
+type Spec struct {
+	Name  string // the one identifier: directory, binary, image, chart key
+	About string // one line for --help, without a full stop
+	Ops   string // default of OPS_ADDR, host:port
+}
+
+// Main runs a service and exits the process. C is the service's configuration, read from the
+// environment. run gets a context that ends with the first SIGTERM or SIGINT and must return when its
+// work is drained; nil, or the context's own error after a signal, is a clean end.
+func Main[C any](spec Spec, run func(context.Context, C, *Runtime) error) {
+	var config C
+	os.Exit(shell(spec, os.Args[1:], os.Stdout, os.Stderr, &config,
+		func(ctx context.Context, rt *Runtime) error { return run(ctx, config, rt) }))
+}
+
+// shell is Main without its type parameter and without os.Exit.
+func shell(spec Spec, args []string, stdout, stderr io.Writer, config any, run func(context.Context, *Runtime) error) int {
+	common := settings{OpsAddr: spec.Ops}
+	if len(args) > 0 {
+		return command(spec, args, stdout, stderr, &common, config)
+	}
+	if err := load(&common, config); err != nil {
+		fmt.Fprintf(stderr, "%s: %v\n%s --help lists all settings\n", spec.Name, err, spec.Name)
+		return exitUsage
+	}
+
+	log := newLogger(stderr, zerolog.Level(common.LogLevel), spec.Name)
+	// Room for two: the one that starts the drain and the one that ends the patience.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
+	defer signal.Stop(signals)
+
+	rt := NewRuntime(log, nil)
+	rt.grace = common.ShutdownGrace
+	registerBuild(rt.Metrics, spec.Name)
+	if err := supervise(rt, common.OpsAddr, signals, run); err != nil {
+		log.Error().Err(err).Msg("failed")
+		return exitFailed
+	}
+	log.Info().Msg("stopped")
+	return exitDrained
+}
+
+// supervise runs the ops server around run, turns signals into the drain and waits for its end.
+func supervise(rt *Runtime, opsAddr string, signals <-chan os.Signal, run func(context.Context, *Runtime) error) error {
+	// The ops server outlives run: probes and scrapes go on during the drain.
+	opsCtx, stopOps := context.WithCancel(context.Background())
+	opsEnded := make(chan error, 1)
+	ops, err := listen(opsCtx, "OPS_ADDR", opsAddr)
+	if err != nil {
+		stopOps()
+		return err
+	}
+	go func() { opsEnded <- rt.serve(opsCtx, "OPS_ADDR", ops, rt.opsHandler()) }()
+	defer func() {
+		stopOps()
+		select {
+		case <-opsEnded:
+		case <-time.After(opsPatience): // a scrape that hangs does not hold the exit
+		}
+	}()
+
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, rt) }()
+
+	var (
+		opsFailure error
+		failed     <-chan error = opsEnded
+		graceOver  <-chan time.Time
+	)
+	drain := func() {
+		rt.draining.Store(true)
+		cancel()
+		if graceOver == nil {
+			graceOver = time.After(rt.grace)
+		}
+	}
+	for {
+		select {
+		case sig := <-signals:
+			if rt.draining.Load() {
+				return fmt.Errorf("second signal (%s) during the drain: stopped at once, unfinished work is left behind", sig)
+			}
+			rt.Log.Info().Str("signal", sig.String()).Dur("grace_ms", rt.grace).Msg("draining")
+			drain()
+		case opsFailure = <-failed:
+			failed = nil
+			opsEnded <- opsFailure // for the deferred wait
+			opsFailure = fmt.Errorf("the ops server stopped: %w", opsFailure)
+			drain()
+		case <-graceOver:
+			return fmt.Errorf("the drain took longer than SHUTDOWN_GRACE=%s: stopped with work unfinished", rt.grace)
+		case err := <-ended:
+			if rt.draining.Load() && errors.Is(err, context.Canceled) {
+				err = nil
+			}
+			return errors.Join(opsFailure, err)
+		}
+	}
+}
+
+// command answers arguments; a service takes none besides these.
+func command(spec Spec, args []string, stdout, stderr io.Writer, common, config any) int {
+	if len(args) == 1 {
+		switch args[0] {
+		case "-h", "--help", "-help", "help":
+			if err := help(stdout, spec, common, config); err != nil {
+				fmt.Fprintf(stderr, "%s: %v\n", spec.Name, err)
+				return exitFailed
+			}
+			return exitDrained
+		case "--version", "-version", "version":
+			fmt.Fprintln(stdout, spec.Name, buildVersion())
+			return exitDrained
+		}
+	}
+	fmt.Fprintf(stderr, "%s: unknown argument %q: it takes --help or --version and is configured by environment variables\n", spec.Name, args)
+	return exitUsage
+}
