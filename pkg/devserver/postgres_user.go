@@ -40,7 +40,7 @@ func postgresUser() (*syscall.Credential, error) {
 // postgresDir makes the directory ready for a cluster of this user and returns where it really is.
 func postgresDir(dir string, as *syscall.Credential) (string, error) {
 	if dir == "" {
-		return "", errors.New("Dir must be set")
+		return "", errors.New("option Dir must be set")
 	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {

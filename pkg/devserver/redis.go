@@ -112,7 +112,7 @@ func pingRedis(ctx context.Context, addr string) error {
 // makeDir creates the directory and returns its absolute path.
 func makeDir(dir string) (string, error) {
 	if dir == "" {
-		return "", errors.New("Dir must be set")
+		return "", errors.New("option Dir must be set")
 	}
 	abs, err := filepath.Abs(dir)
 	if err != nil {

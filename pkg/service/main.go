@@ -71,13 +71,18 @@ func shell(spec Spec, args []string, stdout, stderr io.Writer, config any, run f
 func supervise(rt *Runtime, opsAddr string, signals <-chan os.Signal, run func(context.Context, *Runtime) error) error {
 	// The ops server outlives run: probes and scrapes go on during the drain.
 	opsCtx, stopOps := context.WithCancel(context.Background())
-	opsEnded := make(chan error, 1)
+	opsFailed, opsEnded := make(chan error, 1), make(chan struct{})
 	ops, err := listen(opsCtx, "OPS_ADDR", opsAddr)
 	if err != nil {
 		stopOps()
 		return err
 	}
-	go func() { opsEnded <- rt.serve(opsCtx, "OPS_ADDR", ops, rt.opsHandler()) }()
+	go func() {
+		defer close(opsEnded)
+		if err := rt.serve(opsCtx, "OPS_ADDR", ops, rt.opsHandler()); opsCtx.Err() == nil {
+			opsFailed <- err
+		}
+	}()
 	defer func() {
 		stopOps()
 		select {
@@ -93,7 +98,6 @@ func supervise(rt *Runtime, opsAddr string, signals <-chan os.Signal, run func(c
 
 	var (
 		opsFailure error
-		failed     <-chan error = opsEnded
 		graceOver  <-chan time.Time
 	)
 	drain := func() {
@@ -111,10 +115,8 @@ func supervise(rt *Runtime, opsAddr string, signals <-chan os.Signal, run func(c
 			}
 			rt.Log.Info().Str("signal", sig.String()).Dur("grace_ms", rt.grace).Msg("draining")
 			drain()
-		case opsFailure = <-failed:
-			failed = nil
-			opsEnded <- opsFailure // for the deferred wait
-			opsFailure = fmt.Errorf("the ops server stopped: %w", opsFailure)
+		case err := <-opsFailed:
+			opsFailure = fmt.Errorf("the ops server stopped: %w", err)
 			drain()
 		case <-graceOver:
 			return fmt.Errorf("the drain took longer than SHUTDOWN_GRACE=%s: stopped with work unfinished", rt.grace)

@@ -64,7 +64,9 @@ func (rt *Runtime) serve(ctx context.Context, setting string, l net.Listener, ha
 	if err != nil {
 		err = errors.Join(fmt.Errorf("%s: requests cut off after %s of draining: %w", setting, rt.grace/2, err), server.Close())
 	}
-	<-ended
+	if ended := <-ended; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
 	return err
 }
 

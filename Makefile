@@ -1,0 +1,95 @@
+# Modules come from go.work and services from services/*; nothing is listed here twice.
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+STATE   := .agentbus
+TOOLS   := $(CURDIR)/bin/tools
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X agentbus/pkg/service.version=$(VERSION)
+# Directories of the modules, relative, one per use line of go.work.
+MODULES  = $(shell go list -m -f '{{.Dir}}' | sed 's|^$(CURDIR)/||')
+# What has a main package of its own to ship.
+PROGRAMS = $(wildcard services/*) deploy/agentctl
+
+# Kept in one place so that a laptop and CI judge by the same rules.
+GOLANGCI_LINT_VERSION := v2.15.0
+GOLANGCI_LINT         := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+.PHONY: demo
+demo: deps build ## run one workflow through the nine services, show what the consumers recorded, stop everything
+	@bin/agentctl demo
+
+.PHONY: up
+up: deps build ## start Redis, PostgreSQL and the nine services and stay; Ctrl-C drains and stops them
+	@bin/agentctl up
+
+.PHONY: test
+test: ## run all tests of all modules with the race detector, against servers they start themselves
+	@deploy/install-deps.sh --for-tests
+	@$(MAKE) --no-print-directory build
+	@if go test -race -timeout 15m work; then echo "PASS: all tests of all modules"; \
+	else echo "FAIL: see the lines with FAIL above"; exit 1; fi
+
+.PHONY: build
+build: ## build every service and agentctl into bin/
+	@mkdir -p bin
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS:%=./%)
+
+.PHONY: check
+check: fmt-check vet lint standalone tidy-check ## everything CI checks besides the tests
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## golangci-lint over all modules, rules in .golangci.yml
+	@$(GOLANGCI_LINT) run $(MODULES:%=./%/...)
+
+.PHONY: fmt
+fmt: ## format all Go files
+	@gofmt -w $(MODULES)
+
+.PHONY: fmt-check
+fmt-check:
+	@unformatted=$$(gofmt -l $(MODULES)); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: vet
+vet:
+	@go vet work
+
+# A module must not lean on the workspace: each is built as somebody who depends on it alone would.
+.PHONY: standalone
+standalone: ## build and vet each module with GOWORK=off
+	@for module in $(MODULES); do \
+		(cd $$module && GOWORK=off go build ./... && GOWORK=off go vet ./...) || { echo "$$module does not build with GOWORK=off"; exit 1; }; \
+	done
+
+.PHONY: tidy-check
+tidy-check: ## go.mod, go.sum and go.work are as go mod tidy and go work sync leave them
+	@for module in $(MODULES); do \
+		(cd $$module && GOWORK=off go mod tidy -diff) || { echo "run go mod tidy in $$module"; exit 1; }; \
+	done
+	@copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
+	tar --exclude=./.git --exclude=./bin --exclude=./$(STATE) -cf - . | tar -xf - -C $$copy; \
+	(cd $$copy && go work sync); \
+	for file in go.work $(MODULES:%=%/go.mod); do \
+		diff -u $$file $$copy/$$file || { echo "run go work sync"; exit 1; }; \
+	done
+
+.PHONY: clean
+clean: ## remove what was built and all state of the local stack
+	@find $(STATE) -type l -lname '*/agentbus-postgres-*' -exec sh -c 'rm -rf "$$(readlink "$$1")"' - {} \; 2>/dev/null || true
+	@rm -rf $(STATE) bin
+
+.PHONY: deps
+deps:
+	@deploy/install-deps.sh
+
+$(GOLANGCI_LINT):
+	@mkdir -p $(TOOLS)
+	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION), once"
+	@GOWORK=off GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@mv $(TOOLS)/golangci-lint $@

@@ -1,0 +1,102 @@
+#!/bin/sh
+# Installs what agentbus needs and this system lacks: servers for the local stack, more for tests.
+# Says nothing and takes milliseconds when nothing is missing. No service is started and no database
+# cluster is created: the stack runs private servers of its own.
+#
+#   deploy/install-deps.sh              Redis and PostgreSQL, unless REDIS_URL / DATABASE_URL name servers
+#   deploy/install-deps.sh --for-tests  both in any case, and the C compiler the race detector needs
+#   deploy/install-deps.sh --dev        the same and a browser, for the live page
+set -eu
+
+for_tests= dev=
+for arg; do
+    case $arg in
+    --for-tests) for_tests=1 ;;
+    --dev) for_tests=1 dev=1 ;;
+    *)
+        sed -n '2,8s/^# \{0,1\}//p' "$0"
+        case $arg in -h | --help) exit 0 ;; esac
+        echo "unknown argument: $arg" >&2
+        exit 2
+        ;;
+    esac
+done
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# PostgreSQL's server programs are usually not in PATH.
+have_postgres() {
+    have initdb && return
+    for initdb in /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb \
+        /opt/homebrew/opt/postgresql@*/bin/initdb /usr/local/opt/postgresql@*/bin/initdb; do
+        [ -x "$initdb" ] && return
+    done
+    return 1
+}
+
+have_browser() { have chromium || have chromium-browser || have google-chrome; }
+
+# Packages by their Debian names.
+missing=
+need() { missing="$missing $*"; }
+[ -z "$for_tests" ] && [ -n "${REDIS_URL:-}" ] || have redis-server || need redis-server
+[ -z "$for_tests" ] && [ -n "${DATABASE_URL:-}" ] || have_postgres || need postgresql
+if [ -n "$for_tests" ]; then
+    have gcc || have cc || need gcc
+    # The compiler comes without the C library's headers on a minimal Debian.
+    have apt-get && { [ -e /usr/include/stdlib.h ] || need libc6-dev; }
+fi
+[ -z "$dev" ] || have_browser || need chromium
+[ -n "$missing" ] || exit 0
+
+if ! have apt-get; then
+    for package in $missing; do
+        case $package in
+        redis-server) hint="Redis 7.0.5 or newer (macOS: brew install redis), or set REDIS_URL to a running server" ;;
+        postgresql) hint="PostgreSQL 14 or newer (macOS: brew install postgresql@17), or set DATABASE_URL to a running server" ;;
+        gcc) hint="a C compiler, for the race detector (macOS: xcode-select --install)" ;;
+        chromium) hint="Chromium or Chrome, for the tests of the live page" ;;
+        *) hint=$package ;;
+        esac
+        echo "missing: $hint" >&2
+    done
+    exit 1
+fi
+
+if [ "$(id -u)" != 0 ]; then
+    if ! have sudo; then
+        echo "missing:$missing; run this as root: apt-get install --no-install-recommends$missing" >&2
+        exit 1
+    fi
+    echo "installing$missing (with sudo)"
+    exec sudo env REDIS_URL="${REDIS_URL:-}" DATABASE_URL="${DATABASE_URL:-}" "$0" "$@"
+fi
+[ -n "${SUDO_USER:-}" ] || echo "installing$missing"
+
+log=$(mktemp)
+policy=/usr/sbin/policy-rc.d
+cluster=/etc/postgresql-common/createcluster.d/agentbus-install.conf
+restore() {
+    rm -f "$cluster" "$log"
+    rmdir "${cluster%/*}" 2>/dev/null || true # stays where others have files in it
+    if [ -e "$policy.agentbus" ]; then mv -f "$policy.agentbus" "$policy"; else rm -f "$policy"; fi
+}
+# What was there is put back, whatever happens; what a killed run of this script left is not what was there.
+if [ -e "$policy" ] && ! grep -q "agentbus" "$policy"; then mv "$policy" "$policy.agentbus"; fi
+trap restore EXIT
+trap 'exit 130' INT TERM HUP
+printf '#!/bin/sh\n# for the time of agentbus/deploy/install-deps.sh: no service may be started\nexit 101\n' >"$policy"
+chmod 755 "$policy"
+mkdir -p "${cluster%/*}"
+echo "create_main_cluster = false" >"$cluster"
+
+install() {
+    # shellcheck disable=SC2086 # one word per package
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o DPkg::Lock::Timeout=120 --no-install-recommends $missing >"$log" 2>&1
+}
+# The package lists are fetched only when the ones at hand, if any, do not do.
+install || { apt-get update -qq >"$log" 2>&1 && install; } || {
+    cat "$log" >&2
+    echo "could not install$missing with apt-get, see above" >&2
+    exit 1
+}
