@@ -1,0 +1,95 @@
+package bus
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// acker writes acknowledgements in batches: while one batch is under way the next
+// gathers. It keeps trying, since what is not acknowledged would be done again.
+type acker struct {
+	t     *tenure
+	mu    sync.Mutex
+	queue []*delivery
+	wake  chan struct{}
+
+	sending sync.Mutex // one batch at a time
+}
+
+func newAcker(t *tenure) *acker { return &acker{t: t, wake: make(chan struct{}, 1)} }
+
+func (a *acker) add(d *delivery) {
+	a.mu.Lock()
+	a.queue = append(a.queue, d)
+	a.mu.Unlock()
+	select {
+	case a.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes what comes until ctx ends.
+func (a *acker) run(ctx context.Context) {
+	for attempt := 1; ; {
+		select {
+		case <-a.wake:
+		case <-ctx.Done():
+			return
+		}
+		for ctx.Err() == nil {
+			err := a.send()
+			if a.t.redisDown.set(err); err == nil {
+				attempt = 1
+				break
+			}
+			pause(ctx, backoff(attempt, 20*time.Millisecond, time.Second, jitter))
+			attempt++
+		}
+	}
+}
+
+// flush writes what is queued now, trying for ackPatience.
+func (a *acker) flush() {
+	ctx, cancel := context.WithTimeout(context.Background(), ackPatience)
+	defer cancel()
+	for attempt := 1; ctx.Err() == nil; attempt++ {
+		err := a.send()
+		if err == nil {
+			return
+		}
+		pause(ctx, backoff(attempt, 20*time.Millisecond, time.Second, jitter))
+	}
+}
+
+// send acknowledges everything queued, one XACK a stream, with a time-out of its
+// own: shutdown does not cancel it. On error the batch is queued again.
+func (a *acker) send() error {
+	a.sending.Lock()
+	defer a.sending.Unlock()
+	a.mu.Lock()
+	batch := a.queue
+	a.queue = nil
+	a.mu.Unlock()
+	if len(batch) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), ackPatience)
+	defer cancel()
+	ids := make(map[string][]string)
+	for _, d := range batch {
+		ids[d.Stream] = append(ids[d.Stream], d.EntryID)
+	}
+	pipe := a.t.bus.rdb.Pipeline()
+	for stream, list := range ids {
+		pipe.XAck(ctx, stream, a.t.sub.Group, list...)
+	}
+	if _, err := pipe.Exec(ctx); err != nil && transient(err) {
+		a.mu.Lock()
+		a.queue = append(batch, a.queue...)
+		a.mu.Unlock()
+		return err
+	}
+	a.t.hand.remove(batch...)
+	return nil
+}

@@ -1,0 +1,98 @@
+package bus
+
+import (
+	"context"
+	"sync"
+)
+
+// hand is what a member holds: every entry read and not yet acknowledged,
+// dead-lettered or lost. It bounds reading and tells stranded entries from held
+// ones.
+type hand struct {
+	limit   int
+	mu      sync.Mutex
+	held    map[entryKey]*delivery
+	waiting int // of them, waiting for their next attempt; they do not take room
+	changed chan struct{}
+}
+
+func newHand(limit int) *hand {
+	return &hand{limit: limit, held: make(map[entryKey]*delivery), changed: make(chan struct{}, 1)}
+}
+
+// add returns those of ds that were not held already.
+func (h *hand) add(ds []*delivery) []*delivery {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	fresh := ds[:0:0]
+	for _, d := range ds {
+		if _, dup := h.held[d.key()]; !dup {
+			h.held[d.key()] = d
+			fresh = append(fresh, d)
+		}
+	}
+	return fresh
+}
+
+func (h *hand) remove(ds ...*delivery) {
+	h.mu.Lock()
+	for _, d := range ds {
+		delete(h.held, d.key())
+	}
+	h.mu.Unlock()
+	h.signal()
+}
+
+func (h *hand) holds(k entryKey) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, ok := h.held[k]
+	return ok
+}
+
+func (h *hand) len() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.held)
+}
+
+// setWaiting counts an entry in (+1) or out (-1) of those that wait for a retry.
+func (h *hand) setWaiting(by int) {
+	h.mu.Lock()
+	h.waiting += by
+	h.mu.Unlock()
+	h.signal()
+}
+
+// room is how many more entries may be read. Waiting entries take no room, so
+// that failing events do not hold up the others, but only up to four times the
+// limit, so that memory stays bounded.
+func (h *hand) room() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.limit - len(h.held) + min(h.waiting, 4*h.limit)
+}
+
+// awaitRoom blocks until there is room; 0 means that ctx has ended.
+func (h *hand) awaitRoom(ctx context.Context) int {
+	for {
+		if ctx.Err() != nil {
+			return 0
+		}
+		if n := h.room(); n > 0 {
+			h.signal() // another partition's reader may wait too
+			return n
+		}
+		select {
+		case <-h.changed:
+		case <-ctx.Done():
+		}
+	}
+}
+
+func (h *hand) signal() {
+	select {
+	case h.changed <- struct{}{}:
+	default:
+	}
+}

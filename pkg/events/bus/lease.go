@@ -1,0 +1,79 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// lease is a member's sign of life: in each partition's hash of members it keeps
+// "<incarnation>:<counter>" and raises the counter. Others take it for dead when
+// the counter stands still.
+type lease struct {
+	t           *tenure
+	incarnation string
+	counter     int64
+}
+
+func newLease(t *tenure) lease {
+	return lease{t: t, incarnation: fmt.Sprintf("%x", time.Now().UnixNano())}
+}
+
+func (l *lease) value() string { return fmt.Sprintf("%s:%d", l.incarnation, l.counter) }
+
+// take writes the lease, also over one an earlier process of this name left.
+func (l *lease) take(ctx context.Context) error {
+	pipe := l.t.bus.rdb.Pipeline()
+	for part := range l.t.names.Parts() {
+		pipe.HSet(ctx, l.t.names.Members(l.t.sub.Group, part), l.t.bus.cfg.Member, l.value())
+	}
+	_, err := pipe.Exec(ctx)
+	return err
+}
+
+// keep raises the counter until ctx ends; false means that the lease is gone.
+// While Redis does not answer nobody can take it away either.
+func (l *lease) keep(ctx context.Context) bool {
+	tick := time.NewTicker(l.t.bus.rhythm.beat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return true
+		case <-tick.C:
+		}
+		l.counter++
+		for part := range l.t.names.Parts() {
+			held, err := l.beat(ctx, part)
+			if err == nil && !held {
+				return false
+			}
+		}
+	}
+}
+
+func (l *lease) beat(ctx context.Context, part int) (held bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, l.t.bus.rhythm.beat)
+	defer cancel()
+	n, err := beatScript.Run(ctx, l.t.bus.rdb, []string{l.t.names.Members(l.t.sub.Group, part)},
+		l.t.bus.cfg.Member, l.incarnation, l.counter).Int()
+	return n == 1, err
+}
+
+// leave removes the member where it holds nothing. Where it still does, the lease
+// stays behind unraised and the others take the entries over.
+func (l *lease) leave() {
+	ctx, cancel := context.WithTimeout(context.Background(), ackPatience)
+	defer cancel()
+	for part := range l.t.names.Parts() {
+		keys := append([]string{l.t.names.Members(l.t.sub.Group, part)}, l.t.streams(part)...)
+		err := claimScript.Run(ctx, l.t.bus.rdb, keys, l.t.sub.Group, l.t.bus.cfg.Member, l.t.bus.cfg.Member, l.value(), 0).Err()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			l.t.log.Warn().Err(err).Msg("leaving the group could not be told to Redis; the others will notice")
+			return
+		}
+	}
+}

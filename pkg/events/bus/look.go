@@ -1,0 +1,214 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// look finds entries that nobody works on: those of members that died, and the
+// member's own that it does not hold (a reply to XREADGROUP was lost). It counts
+// its looks and compares no clocks.
+type look struct {
+	t        *tenure
+	seen     map[string]sighting   // by partition and member
+	stranded map[entryKey]struct{} // own, not in hand at the last look
+}
+
+// sighting is a member's lease and for how many looks it has stood still.
+type sighting struct {
+	lease string
+	still int
+}
+
+func newLook(t *tenure) *look {
+	return &look{t: t, seen: make(map[string]sighting), stranded: make(map[entryKey]struct{})}
+}
+
+func (l *look) run(ctx context.Context) {
+	tick := time.NewTicker(l.t.bus.rhythm.look)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if !l.t.gate.awaitOpen(ctx) {
+			return
+		}
+		for part := range l.t.names.Parts() {
+			// An error needs no word here: the readers tell when Redis is away.
+			if err := l.others(ctx, part); err == nil {
+				_ = l.own(ctx, part)
+			}
+		}
+	}
+}
+
+// others looks at the members' leases and takes over what the dead ones held.
+func (l *look) others(ctx context.Context, part int) error {
+	members, err := l.t.bus.rdb.HGetAll(ctx, l.t.names.Members(l.t.sub.Group, part)).Result()
+	if err != nil {
+		return err
+	}
+	for member, lease := range members {
+		if member == l.t.bus.cfg.Member {
+			continue
+		}
+		key := fmt.Sprint(part, "/", member)
+		s := l.seen[key]
+		if s.lease != lease {
+			l.seen[key] = sighting{lease: lease}
+			continue
+		}
+		s.still++
+		l.seen[key] = s
+		if s.still < deadLooks {
+			continue
+		}
+		gone, err := l.claim(ctx, part, member, lease)
+		if err != nil {
+			return err
+		}
+		if gone {
+			delete(l.seen, key)
+		}
+	}
+	return nil
+}
+
+// claim moves entries of a dead member here as room allows; gone means that
+// nothing of it is left.
+func (l *look) claim(ctx context.Context, part int, member, lease string) (gone bool, err error) {
+	streams := l.t.streams(part)
+	keys := append([]string{l.t.names.Members(l.t.sub.Group, part)}, streams...)
+	for !gone {
+		room := min(l.t.hand.room(), 1000)
+		if room <= 0 {
+			return false, nil
+		}
+		reply, err := claimScript.Run(context.WithoutCancel(ctx), l.t.bus.rdb, keys,
+			l.t.sub.Group, l.t.bus.cfg.Member, member, lease, room).Slice()
+		if err != nil {
+			return false, err
+		}
+		gone = len(reply) > 0 && reply[0] == int64(1)
+		var pend []pending
+		for _, row := range reply[1:] {
+			if f, ok := row.([]any); ok && len(f) == 3 {
+				i, _ := f[0].(int64)
+				id, _ := f[1].(string)
+				n, _ := f[2].(int64)
+				pend = append(pend, pending{entryKey{streams[i], id}, int(n)})
+			}
+		}
+		if len(pend) == 0 {
+			return gone, nil
+		}
+		l.t.claimed.Add(float64(len(pend)))
+		l.t.log.Info().Str("from", member).Int("entries", len(pend)).Msg("took over entries of a member that died or left")
+		if err := l.fetch(ctx, part, pend); err != nil {
+			return false, err
+		}
+	}
+	return gone, nil
+}
+
+// pending is an entry of the pending list with its deliveries so far.
+type pending struct {
+	entryKey
+	begun int
+}
+
+// own takes entries that are pending under this member's name and were not in
+// hand at two looks in a row: at one look they may just be arriving.
+func (l *look) own(ctx context.Context, part int) error {
+	pend, err := l.listOwn(ctx, part)
+	if err != nil {
+		return err
+	}
+	var twice []pending
+	for _, p := range pend {
+		if _, before := l.stranded[p.entryKey]; before {
+			twice = append(twice, p)
+		}
+	}
+	if part == 0 {
+		clear(l.stranded)
+	}
+	for _, p := range pend {
+		l.stranded[p.entryKey] = struct{}{}
+	}
+	if len(twice) == 0 {
+		return nil
+	}
+	l.t.claimed.Add(float64(len(twice)))
+	l.t.log.Info().Int("entries", len(twice)).Msg("found entries stranded under the own name")
+	return l.fetch(ctx, part, twice)
+}
+
+// takeOwn takes everything pending under this member's name; for the start of a
+// tenure, when nothing is in hand.
+func (l *look) takeOwn(ctx context.Context, part int) error {
+	pend, err := l.listOwn(ctx, part)
+	if err != nil || len(pend) == 0 {
+		return err
+	}
+	l.t.log.Info().Int("entries", len(pend)).Msg("going on with entries this member had in hand before")
+	return l.fetch(ctx, part, pend)
+}
+
+// listOwn lists what is pending under this member's name and not in hand.
+func (l *look) listOwn(ctx context.Context, part int) ([]pending, error) {
+	streams := l.t.streams(part)
+	pipe := l.t.bus.rdb.Pipeline()
+	cmds := make([]*redis.XPendingExtCmd, len(streams))
+	for i, s := range streams {
+		cmds[i] = pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: s, Group: l.t.sub.Group,
+			Start: "-", End: "+", Count: int64(2 * l.t.sub.Prefetch), Consumer: l.t.bus.cfg.Member})
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	var out []pending
+	for i, cmd := range cmds {
+		for _, p := range cmd.Val() {
+			k := entryKey{streams[i], p.ID}
+			if !l.t.hand.holds(k) {
+				out = append(out, pending{k, int(p.RetryCount)})
+			}
+		}
+	}
+	return out, nil
+}
+
+// fetch reads the entries' content and queues them. One that was trimmed away is
+// acknowledged and counted as lost.
+func (l *look) fetch(ctx context.Context, part int, pend []pending) error {
+	pipe := l.t.bus.rdb.Pipeline()
+	cmds := make([]*redis.XMessageSliceCmd, len(pend))
+	for i, p := range pend {
+		cmds[i] = pipe.XRangeN(ctx, p.stream, p.id, p.id, 1)
+	}
+	if _, err := pipe.Exec(context.WithoutCancel(ctx)); err != nil {
+		return err
+	}
+	var raw []entry
+	for i, cmd := range cmds {
+		found := cmd.Val()
+		if len(found) == 0 {
+			l.t.lostToTrim.Inc()
+			l.t.log.Error().Str("stream", pend[i].stream).Str("entry", pend[i].id).Msg("a pending entry was trimmed away before it was handled: it is lost to this group")
+			d := &delivery{part: part}
+			d.Stream, d.EntryID = pend[i].stream, pend[i].id
+			l.t.acks.add(d)
+			continue
+		}
+		raw = append(raw, entry{stream: pend[i].stream, id: found[0].ID, values: found[0].Values, begun: pend[i].begun, recovered: true})
+	}
+	l.t.accept(part, raw)
+	return nil
+}

@@ -1,0 +1,180 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"agentbus/pkg/devserver"
+	"agentbus/pkg/devserver/servertest"
+	"agentbus/pkg/events"
+)
+
+func TestPublishNumbersAWorkflow(t *testing.T) {
+	for _, partitions := range []int{0, 4} {
+		t.Run(fmt.Sprint(partitions, " partitions"), func(t *testing.T) {
+			t.Parallel()
+			b := open(t, Config{Partitions: partitions})
+			var wg sync.WaitGroup
+			var mu sync.Mutex
+			seen := map[int64]bool{}
+			for range 8 {
+				wg.Go(func() {
+					for range 25 {
+						got, err := b.Publish(t.Context(), event(t, "wf-1", 1), event(t, "wf-2", 2))
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						mu.Lock()
+						seen[got[0].Seq] = true
+						mu.Unlock()
+					}
+				})
+			}
+			wg.Wait()
+			for seq := int64(1); seq <= 200; seq++ {
+				if !seen[seq] {
+					t.Fatalf("no event of wf-1 got seq %d; every number from 1 to 200 is due", seq)
+				}
+			}
+		})
+	}
+}
+
+func TestPublishKnowsAnIDAgain(t *testing.T) {
+	t.Parallel()
+	b := open(t, Config{})
+	e := event(t, "wf-1", 1)
+	first, err := b.Publish(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := b.Publish(t.Context(), e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !again[0].Duplicate || again[0].EntryID != first[0].EntryID || again[0].Seq != first[0].Seq {
+		t.Errorf("the repeat gave %+v; want a duplicate of %+v", again[0], first[0])
+	}
+	if n := b.rdb.XLen(t.Context(), first[0].Stream).Val(); n != 1 {
+		t.Errorf("the stream has %d entries; want 1", n)
+	}
+}
+
+func TestPublishRefusesAnInvalidEvent(t *testing.T) {
+	t.Parallel()
+	b := open(t, Config{})
+	bad := event(t, "wf-1", 1)
+	bad.WorkflowID = "wf{1}"
+	_, err := b.Publish(t.Context(), event(t, "wf-1", 1), bad)
+	var fe *events.FieldError
+	if !errors.As(err, &fe) || fe.Field != "workflow_id" {
+		t.Fatalf("got %v; want a FieldError on workflow_id", err)
+	}
+	if n := b.rdb.Exists(t.Context(), b.names.Seq("wf-1")).Val(); n != 0 {
+		t.Error("the good event of the refused call was added")
+	}
+}
+
+func TestPublishWaitsForRedisToComeBack(t *testing.T) {
+	t.Parallel()
+	srv := servertest.OwnRedis(t, devserver.RedisOptions{})
+	b := open(t, Config{URL: srv.URL})
+	srv.Kill()
+	result := make(chan error, 1)
+	go func() {
+		_, err := b.Publish(context.Background(), event(t, "wf-1", 1))
+		result <- err
+	}()
+	if err := srv.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-result:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("publish did not go on after Redis came back")
+	}
+}
+
+func TestCommitChangesStateAndPublishesOrNeither(t *testing.T) {
+	t.Parallel()
+	b := open(t, Config{})
+	ctx := t.Context()
+	key, index := b.names.Workflow("wf-1"), b.names.Workflows(0)
+	change := Change{Key: key, Doc: []byte(`{"n":1}`), Index: []IndexUpdate{{Key: index, Member: "wf-1", Score: 5}}}
+	if _, err := b.Commit(ctx, change, event(t, "wf-1", 1)); err != nil {
+		t.Fatal(err)
+	}
+	if st, err := b.Load(ctx, key); err != nil || st.Rev != 1 || string(st.Doc) != `{"n":1}` {
+		t.Fatalf("loaded %+v, %v; want revision 1", st, err)
+	}
+
+	e := event(t, "wf-1", 2)
+	if _, err := b.Commit(ctx, change, e); !errors.Is(err, ErrConflict) {
+		t.Fatalf("a stale revision gave %v; want ErrConflict", err)
+	}
+	if n := b.rdb.XLen(ctx, b.names.Stream(e.Type, 0)).Val(); n != 1 {
+		t.Errorf("%d events after the conflict; want 1", n)
+	}
+
+	change = Change{Key: key, Rev: 1, Doc: []byte(`{"n":2}`), Index: []IndexUpdate{{Key: index, Member: "wf-1", Remove: true}}}
+	first, err := b.Commit(ctx, change, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The reply is lost, the caller repeats: it must learn that it had succeeded.
+	again, err := b.Commit(ctx, change, e)
+	if err != nil || again[0].Seq != first[0].Seq {
+		t.Errorf("the repeat gave %+v, %v; want %+v", again, err, first)
+	}
+	if st, _ := b.Load(ctx, key); st.Rev != 2 {
+		t.Errorf("revision %d after the repeat; want 2", st.Rev)
+	}
+	if n := b.rdb.ZCard(ctx, index).Val(); n != 0 {
+		t.Errorf("the index has %d members; want 0", n)
+	}
+}
+
+func TestCommitByTwoOnlyOneWins(t *testing.T) {
+	t.Parallel()
+	b := open(t, Config{})
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	won := 0
+	for range 10 {
+		wg.Go(func() {
+			_, err := b.Commit(t.Context(), Change{Key: b.names.Workflow("wf-1"), Doc: []byte("x")}, event(t, "wf-1", 1))
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				won++
+			case !errors.Is(err, ErrConflict):
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if won != 1 {
+		t.Errorf("%d commits on revision 0 succeeded; want 1", won)
+	}
+}
+
+func BenchmarkPublish(b *testing.B) {
+	bus := open(b, Config{})
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			if _, err := bus.Publish(b.Context(), event(b, "wf-1", 1)); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+}

@@ -1,0 +1,196 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"agentbus/pkg/events"
+)
+
+// read fills the lanes from one partition: first what is pending under the
+// member's own name, then new entries.
+func (t *tenure) read(ctx context.Context, part int) {
+	streams := t.streams(part)
+	latest := make([]string, len(streams))
+	for i := range latest {
+		latest[i] = ">"
+	}
+	args := &redis.XReadGroupArgs{Group: t.sub.Group, Consumer: t.bus.cfg.Member,
+		Streams: append(streams, latest...), Block: blockTime}
+
+	owned := false
+	for attempt := 1; ctx.Err() == nil; attempt++ {
+		if !t.gate.awaitOpen(ctx) {
+			return
+		}
+		room := t.hand.awaitRoom(ctx)
+		if room == 0 {
+			return
+		}
+		var err error
+		if !owned {
+			err = t.look.takeOwn(ctx, part)
+			owned = err == nil
+		} else {
+			args.Count = perStream(room, len(streams))
+			err = t.readOnce(ctx, part, args)
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		if err != nil && strings.HasPrefix(err.Error(), "NOGROUP") {
+			err = t.recreate(ctx)
+		}
+		if t.redisDown.set(err); err == nil {
+			attempt = 0
+			continue
+		}
+		pause(ctx, backoff(attempt, 20*time.Millisecond, time.Second, jitter))
+	}
+}
+
+// perStream turns room into COUNT, which Redis applies to each stream. When all
+// streams are busy a read brings more than there is room for, bounded; a quarter
+// each keeps that rare and one busy stream fast.
+func perStream(room, streams int) int64 {
+	return int64(max(1, min(256, room/min(streams, 4))))
+}
+
+// readOnce is one XREADGROUP. It does not end with ctx: a reply that nobody
+// reads would leave its entries stranded.
+func (t *tenure) readOnce(ctx context.Context, part int, args *redis.XReadGroupArgs) error {
+	found, err := t.bus.reader.XReadGroup(context.WithoutCancel(ctx), args).Result()
+	if err != nil {
+		if errors.Is(err, redis.Nil) {
+			return nil
+		}
+		return err
+	}
+	var raw []entry
+	for _, s := range found {
+		for _, m := range s.Messages {
+			raw = append(raw, entry{stream: s.Stream, id: m.ID, values: m.Values})
+		}
+	}
+	t.accept(part, raw)
+	return nil
+}
+
+// entry is what Redis holds, before it is known to be an event.
+type entry struct {
+	stream, id string
+	values     map[string]any
+	begun      int  // deliveries so far
+	recovered  bool // pending before
+}
+
+// accept decodes entries and queues them. What is no event becomes a dead
+// letter, what repeats an admitted event is acknowledged, both here.
+func (t *tenure) accept(part int, raw []entry) {
+	good := make([]*delivery, 0, len(raw))
+	var foreign []*delivery
+	for _, en := range raw {
+		d := &delivery{part: part, begun: en.begun, recovered: en.recovered, ms: entryMS(en.id)}
+		d.Stream, d.EntryID = en.stream, en.id
+		data, _ := en.values["data"].(string)
+		d.Raw = []byte(data)
+		ev, err := events.Decode(d.Raw)
+		if err == nil {
+			err = t.matchesStream(ev, en.stream, part)
+		}
+		if err != nil {
+			d.Event = ev
+			if len(t.hand.add([]*delivery{d})) == 1 {
+				t.bury(d, "malformed", err)
+			}
+			continue
+		}
+		d.Event = ev
+		seq, _ := en.values["seq"].(string)
+		if d.Seq, err = strconv.ParseInt(seq, 10, 64); err != nil || d.Seq < 1 {
+			foreign = append(foreign, d)
+		}
+		good = append(good, d)
+	}
+	good = t.hand.add(good)
+	if len(foreign) > 0 {
+		good = t.adopt(good, part)
+	}
+	merge(good)
+	t.bus.metrics.inHand.WithLabelValues(t.sub.Group).Set(float64(t.hand.len()))
+	t.lanes.push(good...)
+}
+
+// matchesStream refuses an event that stands in another type's or partition's
+// stream: groups choose by stream, so it would reach the wrong ones.
+func (t *tenure) matchesStream(ev events.Event, stream string, part int) error {
+	if stream == t.names.Replays(t.sub.Group, part) {
+		return nil
+	}
+	if want := t.names.Stream(ev.Type, t.names.Partition(ev.WorkflowID)); want != stream {
+		return &events.FieldError{Field: "type", Problem: "the event belongs in stream " + want + ", it was added to " + stream}
+	}
+	return nil
+}
+
+// adopt admits entries that came without seq. It tries until Redis answers: they
+// are in hand, and nothing can be done with them before.
+func (t *tenure) adopt(ds []*delivery, part int) []*delivery {
+	var keys []string
+	var index []int
+	args := []any{t.bus.cfg.DedupWindow.Milliseconds(), seqTTL.Milliseconds()}
+	for i, d := range ds {
+		if d.Seq > 0 {
+			continue
+		}
+		keys = append(keys, t.names.Adopted(d.Event.Type, part), t.names.Seq(d.Event.WorkflowID), t.names.Seen(d.Event.ID, part))
+		args = append(args, d.EntryID)
+		index = append(index, i)
+	}
+	if len(index) == 0 {
+		return ds
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), publishPatience)
+	defer cancel()
+	var seqs []int64
+	for attempt := 1; ; attempt++ {
+		var err error
+		if seqs, err = adoptScript.Run(ctx, t.bus.rdb, keys, args...).Int64Slice(); err == nil && len(seqs) == len(index) {
+			break
+		}
+		if ctx.Err() != nil { // they stay pending and are found again as stranded
+			t.hand.remove(ds...)
+			return nil
+		}
+		pause(ctx, backoff(attempt, 20*time.Millisecond, time.Second, jitter))
+	}
+	for i, at := range index {
+		ds[at].Seq = seqs[i]
+	}
+	admitted := ds[:0]
+	for _, d := range ds {
+		if d.Seq > 0 {
+			admitted = append(admitted, d)
+			continue
+		}
+		t.duplicates.Inc()
+		t.acks.add(d)
+	}
+	return admitted
+}
+
+// recreate makes a lost group again and says so once.
+func (t *tenure) recreate(ctx context.Context) error {
+	made, err := t.ensureGroups(ctx)
+	if err == nil && made > 0 {
+		t.recreated.Inc()
+		t.log.Warn().Int("streams", made).Msg("the group was missing in Redis and was made again, reading from the oldest entry")
+		err = t.register(ctx)
+	}
+	return err
+}

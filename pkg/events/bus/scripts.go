@@ -1,0 +1,43 @@
+package bus
+
+import (
+	_ "embed" // the scripts
+
+	"github.com/redis/go-redis/v9"
+)
+
+//go:embed lua/publish.lua
+var publishLua string
+
+//go:embed lua/adopt.lua
+var adoptLua string
+
+//go:embed lua/claim.lua
+var claimLua string
+
+//go:embed lua/beat.lua
+var beatLua string
+
+//go:embed lua/attempt.lua
+var attemptLua string
+
+//go:embed lua/deadletter.lua
+var deadletterLua string
+
+//go:embed lua/replay.lua
+var replayLua string
+
+//go:embed lua/trim.lua
+var trimLua string
+
+// Each script's contract stands at its head.
+var (
+	publishScript    = redis.NewScript(publishLua)
+	adoptScript      = redis.NewScript(adoptLua)
+	claimScript      = redis.NewScript(claimLua)
+	beatScript       = redis.NewScript(beatLua)
+	attemptScript    = redis.NewScript(attemptLua)
+	deadletterScript = redis.NewScript(deadletterLua)
+	replayScript     = redis.NewScript(replayLua)
+	trimScript       = redis.NewScript(trimLua)
+)
