@@ -28,11 +28,12 @@ demo: deps build ## run one workflow through the nine services, show what the co
 up: deps build ## start Redis, PostgreSQL and the nine services and stay; Ctrl-C drains and stops them
 	@bin/agentctl up
 
+# -count=1: Go would answer from its cache although the programs that the end-to-end tests run have changed.
 .PHONY: test
 test: ## run all tests of all modules with the race detector, against servers they start themselves
 	@deploy/install-deps.sh --for-tests
 	@$(MAKE) --no-print-directory build
-	@if go test -race -timeout 15m work; then echo "PASS: all tests of all modules"; \
+	@if go test -race -count=1 -timeout 15m work; then echo "PASS: all tests of all modules"; \
 	else echo "FAIL: see the lines with FAIL above"; exit 1; fi
 
 .PHONY: build
@@ -64,19 +65,27 @@ vet:
 .PHONY: standalone
 standalone: ## build and vet each module with GOWORK=off
 	@for module in $(MODULES); do \
-		(cd $$module && GOWORK=off go build ./... && GOWORK=off go vet ./...) || { echo "$$module does not build with GOWORK=off"; exit 1; }; \
+		(cd $$module && GOWORK=off go build -o /dev/null ./... && GOWORK=off go vet ./...) || { echo "$$module does not build with GOWORK=off"; exit 1; }; \
 	done
 
-.PHONY: tidy-check
-tidy-check: ## go.mod, go.sum and go.work are as go mod tidy and go work sync leave them
-	@for module in $(MODULES); do \
-		(cd $$module && GOWORK=off go mod tidy -diff) || { echo "run go mod tidy in $$module"; exit 1; }; \
+# Twice, because a module's tidy may change what those that depend on it need.
+.PHONY: tidy
+tidy: ## bring all go.mod and go.sum in line with the code and with each other
+	@for round in 1 2; do \
+		go work sync; \
+		for module in $(MODULES); do (cd $$module && GOWORK=off go mod tidy); done; \
 	done
+
+# In a copy, so that a check changes nothing.
+.PHONY: tidy-check
+tidy-check: ## go.mod and go.sum are as make tidy leaves them
 	@copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
 	tar --exclude=./.git --exclude=./bin --exclude=./$(STATE) -cf - . | tar -xf - -C $$copy; \
-	(cd $$copy && go work sync); \
-	for file in go.work $(MODULES:%=%/go.mod); do \
-		diff -u $$file $$copy/$$file || { echo "run go work sync"; exit 1; }; \
+	$(MAKE) --no-print-directory -s -C $$copy tidy; \
+	for file in go.work $(MODULES:%=%/go.mod) $(MODULES:%=%/go.sum); do \
+		if [ -e $$file ] || [ -e $$copy/$$file ]; then \
+			diff -uN $$file $$copy/$$file || { echo "$$file is not tidy: run make tidy"; exit 1; }; \
+		fi; \
 	done
 
 .PHONY: clean
