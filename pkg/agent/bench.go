@@ -115,7 +115,7 @@ func (b *Bench) fetch(ctx context.Context, inputs []events.Artifact, dir string)
 				return nil, err
 			}
 		}
-		list = append(list, Input{Name: a.Name, Path: path, MediaType: a.MediaType})
+		list = append(list, Input{Name: a.Name, Path: path, MediaType: a.MediaType, SHA256: a.SHA256})
 	}
 	return list, nil
 }

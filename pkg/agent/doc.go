@@ -29,7 +29,7 @@
 // here. It reads
 //
 //	stdin and task.json    {"workflow_id","stage","correlation_id","attempt",
-//	                        "parameters":{},"inputs":[{"name","path","media_type"}]}
+//	                        "parameters":{},"inputs":[{"name","path","media_type","sha256"}]}
 //	inputs/<name>          each input, a directory where one was handed on
 //
 // and answers with one JSON object, in the file result.json or, where there is

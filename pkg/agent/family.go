@@ -17,8 +17,8 @@ const markName = "AGENTBUS_TASK"
 // mark names the task and the agent that runs it, as pid and start time, so that
 // the next agent on the machine can tell what a killed one left behind.
 func mark(task string) string {
-	self, _ := readProcess(os.Getpid())
-	return fmt.Sprintf("%s:%d:%d", task, self.pid, self.start)
+	self, _ := Identify(os.Getpid())
+	return fmt.Sprintf("%s:%d:%d", task, self.PID, self.Start)
 }
 
 // usage is what a family of processes uses at one moment.
@@ -27,22 +27,16 @@ type usage struct {
 	processes int
 }
 
-// identity names a process for ever: pids are used again, with another start.
-type identity struct {
-	pid   int
-	start uint64
-}
-
 // family is everything that one command started: its process group, what carries
 // the mark, and the children of either. Not safe for concurrent use.
 type family struct {
 	group int
 	mark  string
-	seen  map[identity]bool // whether it belongs; spares reading environments again
+	seen  map[ProcessID]bool // whether it belongs; spares reading environments again
 }
 
 func newFamily(group int, mark string) *family {
-	return &family{group: group, mark: mark, seen: map[identity]bool{}}
+	return &family{group: group, mark: mark, seen: map[ProcessID]bool{}}
 }
 
 // members lists the living ones.
@@ -51,10 +45,10 @@ func (f *family) members() []process {
 		list []process
 		all  = processes()
 		pids = map[int]bool{}
-		seen = make(map[identity]bool, len(all))
+		seen = make(map[ProcessID]bool, len(all))
 	)
 	for _, p := range all {
-		id := identity{p.pid, p.start}
+		id := p.id()
 		belongs, known := f.seen[id]
 		if !belongs && (p.group == f.group || !known && environ(p.pid, markName) == f.mark) {
 			belongs = true
@@ -69,7 +63,7 @@ func (f *family) members() []process {
 		for _, p := range all {
 			if !pids[p.pid] && pids[p.parent] {
 				pids[p.pid], more = true, true
-				seen[identity{p.pid, p.start}] = true
+				seen[p.id()] = true
 			}
 		}
 	}
@@ -142,6 +136,5 @@ func agentLives(mark string) bool {
 	if err1 != nil || err2 != nil {
 		return true
 	}
-	p, ok := readProcess(pid)
-	return ok && p.start == start && !p.zombie
+	return ProcessID{pid, start}.Alive()
 }

@@ -7,13 +7,33 @@ import (
 	"strings"
 )
 
+// ProcessID names a process for ever: a pid alone is used again.
+type ProcessID struct {
+	PID   int    `json:"pid"`
+	Start uint64 `json:"start"` // clock ticks after boot
+}
+
+// Identify names the process that has the pid now.
+func Identify(pid int) (ProcessID, bool) {
+	p, ok := readProcess(pid)
+	return p.id(), ok
+}
+
+// Alive reports whether it still runs; a zombie does not.
+func (id ProcessID) Alive() bool {
+	p, ok := readProcess(id.PID)
+	return ok && p.start == id.Start && !p.zombie
+}
+
 // process is one line of the process table, from /proc/<pid>/stat.
 type process struct {
 	pid, parent, group int
 	zombie             bool
-	start              uint64 // clock ticks after boot: pid and start together name a process for ever
+	start              uint64 // clock ticks after boot
 	memory             int64  // bytes resident
 }
+
+func (p process) id() ProcessID { return ProcessID{p.pid, p.start} }
 
 // processes reads the process table. Processes that end meanwhile are left out.
 func processes() []process {

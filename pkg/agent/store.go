@@ -42,7 +42,8 @@ func OpenStore(ctx context.Context, address string) (*Store, error) {
 		if strings.Contains(err.Error(), "no driver registered") {
 			hint = "; this binary knows file:// only, build it with -tags cloud for s3://, gs:// and azblob://"
 		}
-		return nil, fmt.Errorf("ARTIFACT_URL=%s: %w%s", base, err, hint)
+		// The library quotes the URL, which may hold credentials.
+		return nil, fmt.Errorf("ARTIFACT_URL=%s: %s%s", base, strings.ReplaceAll(err.Error(), open, base), hint)
 	}
 	return &Store{bucket: bucket, base: base}, nil
 }

@@ -34,6 +34,7 @@ type Input struct {
 	Name      string `json:"name"`
 	Path      string `json:"path"` // absolute; a directory when MediaType is [MediaTypeTree]
 	MediaType string `json:"media_type,omitempty"`
+	SHA256    string `json:"sha256"` // of the artifact as it was stored
 }
 
 // Result is what a tool made. The zero value is a success without figures.
