@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/rs/zerolog"
+
+	"agentbus/pkg/events/bus"
+	"agentbus/services/log-aggregator/redact"
+)
+
+// aggregator is the group's handler.
+type aggregator struct {
+	sinks  []*sink
+	redact *redact.Redactor
+	log    zerolog.Logger
+	failed atomic.Bool // the latest batch; so that a change of state is logged once
+
+	lines, bytes prometheus.Counter
+	failures     *prometheus.CounterVec
+}
+
+func newAggregator(reg prometheus.Registerer, log zerolog.Logger, r *redact.Redactor, sinks ...*sink) *aggregator {
+	f := promauto.With(reg)
+	a := &aggregator{
+		sinks: sinks, redact: r, log: log,
+		lines: f.NewCounter(prometheus.CounterOpts{Name: "agentbus_log_lines_total", Help: "Events written to every sink and acknowledged."}),
+		bytes: f.NewCounter(prometheus.CounterOpts{Name: "agentbus_log_bytes_total", Help: "Bytes of these lines."}),
+		failures: f.NewCounterVec(prometheus.CounterOpts{Name: "agentbus_log_write_failures_total",
+			Help: "Writes that failed, by sink; the events wait and are written again."}, []string{"sink"}),
+	}
+	for _, s := range sinks {
+		a.failures.WithLabelValues(s.name)
+	}
+	return a
+}
+
+// handle writes a batch. Its events are acknowledged when every sink has every line. When one sink
+// fails the whole batch comes again, so a line may stand twice in another: event_id tells.
+func (a *aggregator) handle(_ context.Context, batch []bus.Message) []error {
+	outcome := make([]error, len(batch))
+	var out bytes.Buffer
+	n := 0
+	for i, m := range batch {
+		whole := out.Len()
+		if err := appendLine(&out, m, a.redact); err != nil {
+			out.Truncate(whole)
+			outcome[i] = bus.Permanent(fmt.Errorf("field data: %w", err))
+			continue
+		}
+		n++
+	}
+	for _, s := range a.sinks {
+		if err := s.write(out.Bytes()); err != nil {
+			a.failures.WithLabelValues(s.name).Inc()
+			if !a.failed.Swap(true) {
+				a.log.Error().Err(err).Msg("lines cannot be written: the group waits")
+			}
+			for i := range outcome {
+				if outcome[i] == nil {
+					outcome[i] = bus.Unavailable(err)
+				}
+			}
+			return outcome
+		}
+	}
+	if a.failed.Swap(false) {
+		a.log.Info().Msg("lines are written again")
+	}
+	a.lines.Add(float64(n))
+	a.bytes.Add(float64(out.Len()))
+	return outcome
+}

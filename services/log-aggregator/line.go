@@ -1,0 +1,38 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"agentbus/pkg/events"
+	"agentbus/pkg/events/bus"
+	"agentbus/services/log-aggregator/redact"
+)
+
+// line is one event as it is logged; the order of the fields is that of the text.
+type line struct {
+	Time        time.Time         `json:"time"` // of the event, by its producer's clock
+	Seq         int64             `json:"seq"`
+	Type        events.Type       `json:"type"`
+	WorkflowID  string            `json:"workflow_id"`
+	SourceAgent string            `json:"source_agent"`
+	EventID     string            `json:"event_id"`
+	Data        json.RawMessage   `json:"data"`
+	Metadata    map[string]string `json:"metadata,omitempty"`
+}
+
+// appendLine adds m's line to out. The event is not changed.
+func appendLine(out *bytes.Buffer, m bus.Message, r *redact.Redactor) error {
+	e := m.Event
+	data, err := r.JSON(e.Data)
+	if err != nil {
+		return err
+	}
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(line{
+		Time: e.Timestamp, Seq: m.Seq, Type: e.Type, WorkflowID: e.WorkflowID, SourceAgent: e.SourceAgent,
+		EventID: e.ID, Data: data, Metadata: r.Strings(e.Metadata),
+	})
+}
