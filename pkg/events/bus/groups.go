@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -129,4 +130,21 @@ func (s spot) add(now time.Time) {
 		age := max(0, now.UnixMilli()-int64(entryMS(oldest))) //nolint:gosec // milliseconds of this millennium
 		s.status.OldestAge = max(s.status.OldestAge, time.Duration(age)*time.Millisecond)
 	}
+}
+
+// Leases returns the leases of a group's members, by partition and member. A
+// lease that differs at two looks more than 6 s apart belongs to a member that is
+// alive: it raises it every 3 s.
+func (b *Bus) Leases(ctx context.Context, group string) (map[string]string, error) {
+	leases := make(map[string]string)
+	for part := range b.names.Parts() {
+		got, err := b.rdb.HGetAll(ctx, b.names.Members(group, part)).Result()
+		if err != nil {
+			return nil, fmt.Errorf("leases of %s: %w", group, err)
+		}
+		for member, lease := range got {
+			leases[fmt.Sprintf("%d/%s", part, member)] = lease
+		}
+	}
+	return leases, nil
 }

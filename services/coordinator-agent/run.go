@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"agentbus/pkg/events"
+	"agentbus/pkg/events/bus"
+	"agentbus/pkg/service"
+)
+
+// group is the consumer group of all replicas.
+const group = "coordinators"
+
+func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
+	cfg.Log, cfg.Metrics = rt.Log, rt.Metrics
+	b, err := bus.Open(ctx, cfg.Config)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = b.Close() }()
+
+	c := &coordinator{
+		store:   &store{bus: b, keep: cfg.KeepFinished, log: rt.Log, now: func() time.Time { return time.Now().UTC() }},
+		machine: newMachine(cfg), defaults: stageDefaults{cfg.StageTimeout, cfg.StageAttempts}, metrics: newMetrics(rt.Metrics),
+	}
+	rt.Ready("redis", b.Ping)
+
+	// A failing part ends the others, and the process with its error.
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var parts sync.WaitGroup
+	part := func(f func() error) {
+		parts.Go(func() {
+			if err := f(); err != nil {
+				stop(err)
+			}
+		})
+	}
+	var failed error
+	part(func() error { return rt.Serve(ctx, "HTTP_ADDR", cfg.HTTPAddr, c.handler()) })
+	part(func() error { return c.watchDeadlines(ctx) })
+	part(func() error {
+		return b.Consume(ctx, bus.Subscription{Group: group, Types: []events.Type{events.A2AResponse}, Handle: c.heed})
+	})
+	<-ctx.Done()
+	if cause := context.Cause(ctx); cause != context.Canceled { //nolint:errorlint // the shell's own cancel, by identity
+		failed = cause
+	}
+	parts.Wait()
+	return failed
+}
+
+// coordinator is what the API, the responses and the deadlines act on.
+type coordinator struct {
+	store    *store
+	machine  machine
+	defaults stageDefaults
+	metrics  *metrics
+}
