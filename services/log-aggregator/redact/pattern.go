@@ -9,8 +9,8 @@ import (
 // strings hold none, and looking for them costs a hundredth of the expression.
 type pattern struct {
 	hints []string
-	find *regexp.Regexp
-	put  string
+	find  *regexp.Regexp
+	put   string
 }
 
 // patterns are the forms with so few false finds that they are taken out of any string. Values are kept
