@@ -32,7 +32,7 @@ func (n Naming) Partition(workflowID string) int {
 	}
 	h := fnv.New32a()
 	h.Write([]byte(workflowID))
-	return int(h.Sum32() % uint32(n.Partitions)) //nolint:gosec // Partitions is small and positive
+	return int(h.Sum32() % uint32(n.Partitions))
 }
 
 func (n Naming) key(name string, part int) string {

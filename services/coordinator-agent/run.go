@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -45,7 +46,7 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 		return b.Consume(ctx, bus.Subscription{Group: group, Types: []events.Type{events.A2AResponse}, Handle: c.heed})
 	})
 	<-ctx.Done()
-	if cause := context.Cause(ctx); cause != context.Canceled { //nolint:errorlint // the shell's own cancel, by identity
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		failed = cause
 	}
 	parts.Wait()

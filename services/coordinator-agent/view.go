@@ -1,10 +1,6 @@
 package main
 
-import (
-	"time"
-
-	"agentbus/pkg/events"
-)
+import "time"
 
 // workflowView is a workflow as the API shows it.
 type workflowView struct {
@@ -56,7 +52,7 @@ func viewOf(w *workflow) workflowView {
 			sv.Summary = s.Summary
 		}
 		for _, a := range s.Artifacts {
-			sv.Artifacts = append(sv.Artifacts, artifactView(events.Artifact(a)))
+			sv.Artifacts = append(sv.Artifacts, artifactView(a))
 		}
 		v.Stages = append(v.Stages, sv)
 	}

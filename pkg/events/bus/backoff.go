@@ -16,4 +16,4 @@ func backoff(attempt int, least, most time.Duration, rnd func() float64) time.Du
 	return d - time.Duration(rnd()*float64(d)/2)
 }
 
-func jitter() float64 { return rand.Float64() } //nolint:gosec // spreads retries, keeps no secret
+func jitter() float64 { return rand.Float64() }

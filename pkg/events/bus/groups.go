@@ -127,7 +127,7 @@ func (s spot) add(now time.Time) {
 		}
 	}
 	if oldest != "" {
-		age := max(0, now.UnixMilli()-int64(entryMS(oldest))) //nolint:gosec // milliseconds of this millennium
+		age := max(0, now.UnixMilli()-int64(entryMS(oldest)))
 		s.status.OldestAge = max(s.status.OldestAge, time.Duration(age)*time.Millisecond)
 	}
 }

@@ -80,7 +80,7 @@ type publisher struct {
 }
 
 type publishCall struct {
-	ctx      context.Context //nolint:containedctx // the caller's patience travels with the call
+	ctx      context.Context
 	items    []item
 	receipts []Receipt
 	err      error

@@ -2,8 +2,11 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"agentbus/pkg/events"
 )
@@ -34,13 +37,12 @@ func (b *Bus) tidy(ctx context.Context) {
 // holdLease takes the lease of a duty, or prolongs it.
 func (b *Bus) holdLease(ctx context.Context, duty string, life time.Duration) (bool, error) {
 	key := b.names.Lease(duty)
-	taken, err := b.rdb.SetNX(ctx, key, b.cfg.Member, life).Result()
-	if err != nil || taken {
-		return taken, err
-	}
-	holder, err := b.rdb.Get(ctx, key).Result()
-	if err != nil || holder != b.cfg.Member {
-		return false, nil //nolint:nilerr // it ran out just now; the next round takes it
+	holder, err := b.rdb.SetArgs(ctx, key, b.cfg.Member, redis.SetArgs{Mode: "NX", Get: true, TTL: life}).Result()
+	switch {
+	case errors.Is(err, redis.Nil): // nobody held it
+		return true, nil
+	case err != nil || holder != b.cfg.Member:
+		return false, err
 	}
 	return true, b.rdb.PExpire(ctx, key, life).Err()
 }
