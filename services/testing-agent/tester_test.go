@@ -44,7 +44,7 @@ func newTask(t *testing.T, parameters string, files map[string]string) agent.Tas
 	}
 }
 
-func run(ctx context.Context, task agent.Task) (agent.Result, error) {
+func runTests(ctx context.Context, task agent.Task) (agent.Result, error) {
 	return (&tester{runner: new(agent.Runner)}).Run(ctx, task)
 }
 
@@ -113,7 +113,7 @@ func TestLater(t *testing.T) { t.Skip("later") }
 	})
 	var last atomic.Int64
 	task.Report = func(percent int, _ string) { last.Store(int64(percent)) }
-	result, err := run(t.Context(), task)
+	result, err := runTests(t.Context(), task)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func TestWhatFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			task := newTask(t, tc.parameters, map[string]string{"go.mod": goMod, "p.go": someGo, "p_test.go": preface + tc.test})
-			result, err := run(t.Context(), task)
+			result, err := runTests(t.Context(), task)
 			wantFailure(t, err, tc.code, tc.want...)
 			if got := readJUnit(t, task, result); got != tc.junit {
 				t.Errorf("JUnit has %+v, want %+v", got, tc.junit)
@@ -172,13 +172,13 @@ func TestWhatFails(t *testing.T) {
 }
 
 func TestProjectWithoutTestsMayPass(t *testing.T) {
-	if _, err := run(t.Context(), newTask(t, `{"allow_no_tests":true}`, map[string]string{"README.md": "nothing"})); err != nil {
+	if _, err := runTests(t.Context(), newTask(t, `{"allow_no_tests":true}`, map[string]string{"README.md": "nothing"})); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestModuleThatIsIncomplete(t *testing.T) {
-	_, err := run(t.Context(), newTask(t, `{}`, map[string]string{
+	_, err := runTests(t.Context(), newTask(t, `{}`, map[string]string{
 		"go.mod": goMod, "p.go": "package p\n\nimport _ \"example.com/missing\"\n", "p_test.go": preface + "func TestA(t *testing.T) {}\n",
 	}))
 	wantFailure(t, err, agent.CodeBuildFailed, "example.com/missing")
@@ -188,7 +188,7 @@ func TestBadParameters(t *testing.T) {
 	for parameters, want := range map[string]string{
 		`{"run":"("}`: "regular expression", `{"min_coverage":101}`: "0 to 100", `{"timeout_seconds":0}`: "1 to 86400", `{"race":true}`: "race",
 	} {
-		_, err := run(t.Context(), newTask(t, parameters, nil))
+		_, err := runTests(t.Context(), newTask(t, parameters, nil))
 		wantFailure(t, err, agent.CodeBadParameters, want)
 	}
 }
@@ -219,7 +219,7 @@ func TestLong(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	ended := make(chan error, 1)
-	go func() { _, err := run(ctx, task); ended <- err }()
+	go func() { _, err := runTests(ctx, task); ended <- err }()
 	var child agent.ProcessID
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()

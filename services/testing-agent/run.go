@@ -1,0 +1,21 @@
+package main
+
+import (
+	"context"
+
+	"agentbus/pkg/agent"
+	"agentbus/pkg/events"
+	"agentbus/pkg/events/bus"
+	"agentbus/pkg/service"
+)
+
+// config is the environment of the process.
+type config struct {
+	bus.Config
+	agent.Settings
+}
+
+// run is the agent, until ctx ends and its tasks are done.
+func run(ctx context.Context, cfg config, rt *service.Runtime) error {
+	return agent.Serve(ctx, events.Testing, cfg.Settings, cfg.Config, &tester{runner: cfg.Runner()}, rt)
+}
