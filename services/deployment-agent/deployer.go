@@ -130,7 +130,7 @@ func (d *deployer) deploy(ctx context.Context, t agent.Task, s *site, p paramete
 
 	if _, err := s.release(r.Version); err != nil {
 		t.Report(10, "building "+p.Service)
-		if err := d.build(ctx, t, s, r, filepath.Join(source), p.Package); err != nil {
+		if err := d.build(ctx, t, s, r, source, p.Package); err != nil {
 			return agent.Result{}, err
 		}
 	}
@@ -172,6 +172,10 @@ func (d *deployer) unhealthy(t agent.Task, s *site, r release, out summary, limi
 	result := agent.Result{Summary: out}
 	if err := copyFile(s.path(r.Version, logFile), filepath.Join(t.Workspace, logFile)); err == nil {
 		result.Artifacts = []agent.File{{Name: logFile, Path: logFile, MediaType: "text/plain"}}
+	}
+	// It was never live: keeping it would push a good old release out.
+	if err := os.RemoveAll(s.path(r.Version, "")); err != nil {
+		return agent.Result{}, err
 	}
 	return result, fail(agent.CodeUnhealthy, "%s %s did not answer GET %s with 2xx within %s: %s; its log ends: %s; %s",
 		out.Service, r.Version, out.Health.Path, limit, out.Health.last, log, kept)

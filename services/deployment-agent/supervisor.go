@@ -89,6 +89,9 @@ func (v *supervisor) care(s *site, now time.Time) error {
 	}
 	i, alive := s.instance(current)
 	if i.Owner.Alive() && alive {
+		if now.After(v.tries[s.service].next.Add(maxRestartWait)) {
+			delete(v.tries, s.service) // it stays up: patience begins anew
+		}
 		return nil
 	}
 	self, _ := agent.Identify(os.Getpid())
