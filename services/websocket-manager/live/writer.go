@@ -1,0 +1,140 @@
+package live
+
+import (
+	"context"
+	_ "embed" // the script
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/redis/go-redis/v9"
+
+	"agentbus/pkg/events"
+	"agentbus/pkg/events/bus"
+)
+
+//go:embed append.lua
+var appendLua string
+
+// Limits of what the live view keeps. The zero value of a field is its default.
+type Limits struct {
+	Entries int           // events of one workflow; 2000
+	TTL     time.Duration // how long a log outlives its latest event; 24 h
+	Rows    int           // workflows of the list; 1000
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Entries == 0 {
+		l.Entries = 2000
+	}
+	if l.TTL == 0 {
+		l.TTL = 24 * time.Hour
+	}
+	if l.Rows == 0 {
+		l.Rows = 1000
+	}
+	return l
+}
+
+// Writer is the handler of the group websocket_workers.
+type Writer struct {
+	rdb    redis.UniversalClient
+	names  events.Naming
+	limits Limits
+	script *redis.Script
+	added  prometheus.Counter
+	known  prometheus.Counter
+}
+
+// NewWriter makes one. rdb stays the caller's; reg may be nil.
+func NewWriter(rdb redis.UniversalClient, names events.Naming, limits Limits, reg prometheus.Registerer) *Writer {
+	entries := promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
+		Name: "agentbus_live_entries_total", Help: "Events written to the logs of the live view: new, or known (delivered again, nothing changed).",
+	}, []string{"outcome"})
+	return &Writer{
+		rdb: rdb, names: names, limits: limits.withDefaults(), script: redis.NewScript(appendLua),
+		added: entries.WithLabelValues("new"), known: entries.WithLabelValues("known"),
+	}
+}
+
+// share is what a batch holds of one workflow.
+type share struct {
+	said said
+	args []any // seq, member, seq, member, ...
+}
+
+// Handle is for [bus.Subscription.HandleBatch]: one script call per workflow, all in one round trip.
+// Redis is both source and sink, so any failure of it is Unavailable; doing it again is harmless.
+func (w *Writer) Handle(ctx context.Context, batch []bus.Message) []error {
+	outcome := make([]error, len(batch))
+	shares := map[string]*share{}
+	var order []string
+	for i, m := range batch {
+		line, err := member(m.Event, m.Seq)
+		if err != nil {
+			outcome[i] = bus.Permanent(err)
+			continue
+		}
+		s := shares[m.Event.WorkflowID]
+		if s == nil {
+			s = &share{said: said{}}
+			shares[m.Event.WorkflowID] = s
+			order = append(order, m.Event.WorkflowID)
+		}
+		s.said.add(m.Event, m.Seq)
+		s.args = append(s.args, m.Seq, line)
+	}
+	if err := w.append(ctx, order, shares); err != nil {
+		for i := range outcome {
+			if outcome[i] == nil {
+				outcome[i] = bus.Unavailable(err)
+			}
+		}
+	}
+	return outcome
+}
+
+func (w *Writer) append(ctx context.Context, order []string, shares map[string]*share) error {
+	if len(order) == 0 {
+		return nil
+	}
+	send := func() ([]redis.Cmder, error) {
+		return w.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+			for _, id := range order {
+				row, err := json.Marshal(shares[id].said)
+				if err != nil {
+					return fmt.Errorf("row as JSON: %w", err)
+				}
+				part := w.names.Partition(id)
+				keys := []string{w.names.LiveLog(id), w.names.LiveSummaries(part), w.names.LiveList(part)}
+				args := append([]any{id, w.limits.Entries, w.limits.TTL.Milliseconds(), w.limits.Rows, row,
+					w.names.LiveChannel(id), w.names.LiveListChannel()}, shares[id].args...)
+				p.EvalSha(ctx, w.script.Hash(), keys, args...)
+			}
+			return nil
+		})
+	}
+	done, err := send()
+	if redis.HasErrorPrefix(err, "NOSCRIPT") || errors.Is(err, redis.Nil) {
+		// A new or restarted server. Loading reaches every node of a cluster.
+		if err := w.script.Load(ctx, w.rdb).Err(); err != nil {
+			return fmt.Errorf("live view: load the script: %w", err)
+		}
+		done, err = send()
+	}
+	if err != nil {
+		return fmt.Errorf("live view: %w", err)
+	}
+	for i, c := range done {
+		n, err := c.(*redis.Cmd).Int()
+		if err != nil {
+			return fmt.Errorf("live view: %w", err)
+		}
+		w.added.Add(float64(n))
+		w.known.Add(float64(len(shares[order[i]].args)/2 - n))
+	}
+	return nil
+}

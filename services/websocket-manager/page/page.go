@@ -1,0 +1,68 @@
+// Package page is the live view in the browser: files that need no build step, embedded.
+package page
+
+import (
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+)
+
+//go:embed assets
+var assets embed.FS
+
+// policy lets the page run its own script and style and talk to its own server, nothing else: no inline
+// code, no other host, no frame around it.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+var kinds = map[string]string{
+	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
+	".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+}
+
+type file struct {
+	content    string
+	kind, etag string
+}
+
+// Handler serves the page at / and its files beside it.
+func Handler() http.Handler {
+	files := map[string]file{}
+	entries, err := fs.ReadDir(assets, "assets")
+	if err != nil {
+		panic(err) // embedded: it is there or the program was not built
+	}
+	for _, e := range entries {
+		content, err := fs.ReadFile(assets, "assets/"+e.Name())
+		if err != nil {
+			panic(err)
+		}
+		sum := sha256.Sum256(content)
+		files["/"+e.Name()] = file{string(content), kinds[path.Ext(e.Name())], `"` + hex.EncodeToString(sum[:8]) + `"`}
+	}
+	files["/"] = files["/index.html"]
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f, ok := files[r.URL.Path]
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		h := w.Header()
+		h.Set("Content-Type", f.kind)
+		h.Set("Content-Security-Policy", policy)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Cache-Control", "no-cache") // asked again, answered with 304 while it is the same
+		h.Set("ETag", f.etag)
+		if strings.Contains(r.Header.Get("If-None-Match"), f.etag) {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		_, _ = w.Write([]byte(f.content)) // the client has gone away
+	})
+}
