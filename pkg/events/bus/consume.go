@@ -95,8 +95,8 @@ func (t *tenure) run(ctx context.Context) error {
 		if t.lease.keep(kept) {
 			return
 		}
+		cancelWork(ErrLost) // first: the end of reading alone would look like leaving
 		stopReading()
-		cancelWork(ErrLost)
 	})
 	keepers.Go(func() { t.acks.run(kept) })
 	for part := range t.names.Parts() {

@@ -27,7 +27,7 @@ func open(t testing.TB, cfg Config) *Bus {
 	if cfg.Prefix == "" {
 		cfg.Prefix = servertest.Prefix(t)
 	}
-	cfg.Log = zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.ErrorLevel)
+	cfg.Log = zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel)
 	b, err := Open(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)

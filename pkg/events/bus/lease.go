@@ -68,7 +68,12 @@ func (l *lease) beat(ctx context.Context, part int) (held bool, err error) {
 func (l *lease) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), ackPatience)
 	defer cancel()
+	l.counter++ // the last beat may have been cut off; from here the lease is known
 	for part := range l.t.names.Parts() {
+		if held, err := l.beat(ctx, part); err != nil || !held {
+			l.t.log.Warn().Err(err).Msg("leaving the group could not be told to Redis; the others will notice")
+			return
+		}
 		keys := append([]string{l.t.names.Members(l.t.sub.Group, part)}, l.t.streams(part)...)
 		err := claimScript.Run(ctx, l.t.bus.rdb, keys, l.t.sub.Group, l.t.bus.cfg.Member, l.t.bus.cfg.Member, l.value(), 0).Err()
 		if err != nil && !errors.Is(err, redis.Nil) {
