@@ -47,10 +47,10 @@ func (b *Bus) Groups(ctx context.Context) ([]GroupStatus, error) {
 // spot is one group on one stream; oldest is its first unacknowledged entry's id.
 type spot struct {
 	status    *GroupStatus
-	stream    string
 	info      redis.XInfoGroup
-	firstPend *redis.XPendingCmd
+	firstPend *redis.XPendingCmd // nil: nothing is pending
 	firstNew  *redis.XMessageSliceCmd
+	length    *redis.IntCmd // of the stream, when the group is missing there
 }
 
 func (b *Bus) groupsOf(ctx context.Context, part int, now time.Time, all map[string]*GroupStatus) error {
@@ -91,13 +91,20 @@ func (b *Bus) groupsOf(ctx context.Context, part int, now time.Time, all map[str
 			streams = append(streams, b.names.Stream(events.Type(t), part))
 		}
 		for _, stream := range streams {
-			for _, info := range infos[stream].Val() {
-				if info.Name == group {
-					spots = append(spots, spot{status: st, stream: stream, info: info,
-						firstPend: pipe.XPending(ctx, stream, group),
-						firstNew:  pipe.XRangeN(ctx, stream, "("+info.LastDeliveredID, "+", 1)})
+			info := redis.XInfoGroup{LastDeliveredID: "0-0"} // of a group that is missing: all is still to come
+			for _, g := range infos[stream].Val() {
+				if g.Name == group {
+					info = g
 				}
 			}
+			sp := spot{status: st, info: info, firstNew: pipe.XRangeN(ctx, stream, "("+info.LastDeliveredID, "+", 1)}
+			if info.Pending > 0 {
+				sp.firstPend = pipe.XPending(ctx, stream, group)
+			}
+			if info.Name == "" {
+				sp.length = pipe.XLen(ctx, stream)
+			}
+			spots = append(spots, sp)
 		}
 	}
 	if len(spots) == 0 {
@@ -117,10 +124,13 @@ func (b *Bus) groupsOf(ctx context.Context, part int, now time.Time, all map[str
 func (s spot) add(now time.Time) {
 	s.status.Pending += s.info.Pending
 	var oldest string
-	if p := s.firstPend.Val(); p != nil && p.Count > 0 {
-		oldest = p.Lower
+	if s.firstPend != nil && s.firstPend.Val() != nil {
+		oldest = s.firstPend.Val().Lower
 	}
 	if fresh := s.firstNew.Val(); len(fresh) > 0 {
+		if s.length != nil {
+			s.info.Lag = s.length.Val()
+		}
 		s.status.Lag += max(s.info.Lag, 1)
 		if oldest == "" || entryMS(fresh[0].ID) < entryMS(oldest) {
 			oldest = fresh[0].ID
