@@ -1,0 +1,10 @@
+// Command agentctl is the operator's tool: it starts the local stack, runs and follows workflows, and
+// looks after groups and dead letters.
+package main
+
+import (
+	"context"
+	"os"
+)
+
+func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
