@@ -11,8 +11,8 @@ import (
 // maxCancelled bounds how many cancelled workflows are remembered.
 const maxCancelled = 10_000
 
-// cancellations tells tasks that their workflow was cancelled. Every member hears
-// of every cancellation, outside of its group, since any member may have the task;
+// cancellations tells tasks that their workflow has ended without them: it was
+// cancelled, or has failed (its time was over). Every member hears of every one, outside of its group, since any member may have the task;
 // those of the time before it came are remembered for requests still to come.
 type cancellations struct {
 	mu      sync.Mutex
@@ -25,10 +25,20 @@ func newCancellations() *cancellations {
 	return &cancellations{reasons: map[string]*Failure{}, tasks: map[string]map[*context.CancelCauseFunc]struct{}{}}
 }
 
-// heed is told of a workflow.cancelled event.
+// ends are the events that stop tasks.
+func (c *cancellations) ends() []events.Type {
+	return []events.Type{events.WorkflowCancelled, events.WorkflowFailed}
+}
+
+// heed is told of such an event.
 func (c *cancellations) heed(m bus.Message) error {
 	reason := "the workflow was cancelled"
-	if data, err := events.PayloadOf[events.WorkflowCancelledData](m.Event); err == nil {
+	if m.Event.Type == events.WorkflowFailed {
+		reason = "the workflow has failed"
+		if data, err := events.PayloadOf[events.WorkflowFailedData](m.Event); err == nil {
+			reason += ": " + clip(data.Reason, 500)
+		}
+	} else if data, err := events.PayloadOf[events.WorkflowCancelledData](m.Event); err == nil {
 		reason += ": " + clip(data.Reason, 500)
 	}
 	c.mu.Lock()

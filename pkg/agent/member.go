@@ -62,7 +62,7 @@ func Serve(ctx context.Context, stage events.Stage, settings Settings, redis bus
 	m := &member{stage: stage, bus: b, bench: bench, log: rt.Log, cancelled: newCancellations(), metrics: newMetrics(rt.Metrics, stage)}
 	tail, stop := context.WithCancel(context.WithoutCancel(ctx)) // cancellations are heard during the drain too
 	tailed := make(chan error, 1)
-	go func() { tailed <- b.Tail(tail, []events.Type{events.WorkflowCancelled}, "0", m.cancelled.heed) }()
+	go func() { tailed <- b.Tail(tail, m.cancelled.ends(), "0", m.cancelled.heed) }()
 	err = b.Consume(ctx, bus.Subscription{
 		Group: stage.Group(), Types: []events.Type{events.A2ARequest}, Handle: m.handle,
 		// No request waits behind a task here while another member is idle.

@@ -12,12 +12,17 @@ import (
 // for a bar that moves, little enough for a tool that reports every line.
 const progressEvery = 200 * time.Millisecond
 
+// aliveEvery is how often a silent task is reported all the same: the coordinator
+// gives a try up whose agent says nothing for SILENT_TIMEOUT, at least 10 s.
+const aliveEvery = 4 * time.Second
+
 // reporter publishes the latest of what a tool reports. add never blocks.
 type reporter struct {
 	mu      sync.Mutex
 	percent int
 	message string
 	fresh   bool
+	told    time.Time // when it was last published
 
 	stop  chan struct{}
 	ended chan struct{}
@@ -25,7 +30,7 @@ type reporter struct {
 
 // report starts a reporter for the task; close it when the task ends.
 func (m *member) report(t *request) *reporter {
-	r := &reporter{stop: make(chan struct{}), ended: make(chan struct{})}
+	r := &reporter{told: time.Now(), stop: make(chan struct{}), ended: make(chan struct{})}
 	go func() {
 		defer close(r.ended)
 		tick := time.NewTicker(progressEvery)
@@ -45,10 +50,13 @@ func (m *member) report(t *request) *reporter {
 func (m *member) publishProgress(t *request, r *reporter) {
 	data := t.response(events.A2AProgress)
 	r.mu.Lock()
-	fresh := r.fresh
-	data.Percent, data.Message, r.fresh = r.percent, r.message, false
+	due := r.fresh || time.Since(r.told) >= aliveEvery
+	data.Percent, data.Message = r.percent, r.message
+	if due {
+		r.fresh, r.told = false, time.Now()
+	}
 	r.mu.Unlock()
-	if !fresh {
+	if !due {
 		return
 	}
 	e, err := events.New(events.A2AResponse, t.workflow, t.agent, data)
