@@ -1,0 +1,141 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql/parser"
+)
+
+// language is PromQL with nothing experimental.
+var language = parser.NewParser(parser.Options{})
+
+const prometheusDir = "../../deploy/prometheus"
+
+// TestRules reads the alert rules as Prometheus does, and checks that every metric they ask for is one
+// that some service has: a rule on a name that does not exist never fires and says nothing.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	known := knownMetrics(t)
+	files, err := filepath.Glob(filepath.Join(prometheusDir, "rules", "*.yml"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("rule files: %v, %v", files, err)
+	}
+	for _, file := range files {
+		groups, errs := rulefmt.ParseFile(file, false, model.UTF8Validation, language)
+		for _, err := range errs {
+			t.Errorf("%s: %v", file, err)
+		}
+		if groups == nil {
+			continue
+		}
+		for _, g := range groups.Groups {
+			for _, r := range g.Rules {
+				if r.Alert != "" {
+					if s := r.Labels["severity"]; s != "page" && s != "ticket" {
+						t.Errorf("%s: severity %q is neither page nor ticket", r.Alert, s)
+					}
+					for _, a := range []string{"summary", "description"} {
+						if r.Annotations[a] == "" {
+							t.Errorf("%s has no %s", r.Alert, a)
+						}
+					}
+				}
+				for _, name := range metricsOf(t, r.Expr) {
+					if !known[name] {
+						t.Errorf("%s%s asks for %s, which no service has", r.Alert, r.Record, name)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestEveryServiceIsScraped compares the jobs with the folders of services.
+func TestEveryServiceIsScraped(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile(filepath.Join(prometheusDir, "prometheus.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var jobs, services, ports []string
+	for _, m := range regexp.MustCompile(`job_name: (\S+)\n.*"127\.0\.0\.1:(\d+)"`).FindAllStringSubmatch(string(raw), -1) {
+		jobs, ports = append(jobs, m[1]), append(ports, m[2])
+	}
+	dirs, err := os.ReadDir("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range dirs {
+		if d.IsDir() {
+			services = append(services, d.Name())
+		}
+	}
+	slices.Sort(jobs)
+	if !slices.Equal(jobs, services) {
+		t.Errorf("jobs are %v, services are %v", jobs, services)
+	}
+	slices.Sort(ports)
+	if len(slices.Compact(ports)) != len(services) {
+		t.Errorf("ports %v, want one for each service", ports)
+	}
+}
+
+func metricsOf(t *testing.T, expr string) []string {
+	t.Helper()
+	parsed, err := language.ParseExpr(expr)
+	if err != nil {
+		t.Errorf("%s: %v", expr, err)
+		return nil
+	}
+	var names []string
+	parser.Inspect(parsed, func(n parser.Node, _ []parser.Node) error {
+		if v, ok := n.(*parser.VectorSelector); ok {
+			names = append(names, v.Name)
+		}
+		return nil
+	})
+	return names
+}
+
+// knownMetrics are those that the sources of the bus and the consumers name.
+func knownMetrics(t *testing.T) map[string]bool {
+	t.Helper()
+	known := map[string]bool{"up": true}
+	add := func(name string) {
+		for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
+			known[name+suffix] = true
+		}
+	}
+	for _, dir := range []string{"../../pkg/events/bus", ".", "../db-writer", "../log-aggregator", "../websocket-manager/ws", "../websocket-manager/live"} {
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v, %v", dir, files, err)
+		}
+		for _, f := range files {
+			if strings.HasSuffix(f, "_test.go") {
+				continue
+			}
+			raw, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range regexp.MustCompile(`"(agentbus_[a-z0-9_]+)"`).FindAllStringSubmatch(string(raw), -1) {
+				add(m[1])
+			}
+			// Names put together from a prefix: "agentbus_bus_" + name.
+			for _, p := range regexp.MustCompile(`"(agentbus_[a-z]+_)" \+ name`).FindAllStringSubmatch(string(raw), -1) {
+				for _, m := range regexp.MustCompile(`(?:counter|plain|gauge)\("([a-z_]+)"`).FindAllStringSubmatch(string(raw), -1) {
+					add(p[1] + m[1])
+				}
+			}
+		}
+	}
+	return known
+}
