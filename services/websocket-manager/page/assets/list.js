@@ -145,6 +145,9 @@ export class List {
     else if (state === 'completed') words = `done in ${duration(Number(row.duration_ms))}`;
     setText(node.line, words);
     setText(node.when, ago(row.finished_at || row.started_at || row.created_at || row.updated_at));
-    stages.forEach((stage, i) => setAttr(node.dots.children[i], 'data-stage', row[stage] ?? 'waiting'));
+    stages.forEach((stage, i) => {
+      const at = row[stage] ?? 'waiting';
+      setAttr(node.dots.children[i], 'data-stage', at === 'running' && row.finished_at ? 'stopped' : at);
+    });
   }
 }
