@@ -49,7 +49,9 @@ func (c *coordinator) handler() http.Handler {
 	huma.Register(api, huma.Operation{OperationID: "cancel-workflow", Method: http.MethodPost, Path: "/v1/workflows/{id}/cancel", Tags: []string{tag},
 		Summary: "Cancel a running workflow", Description: "What it started is stopped within a second. Cancelling it again changes nothing.",
 		Errors: []int{404, 409, 422, 503}}, c.apiCancel)
-	return http.MaxBytesHandler(mux, 2*maxBody)
+	// A page of another site must not be able to start or cancel work in its
+	// visitor's name; programs send no Origin and are not concerned.
+	return http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, 2*maxBody))
 }
 
 type createInput struct {

@@ -287,6 +287,24 @@ func TestADeadlineOutlivesItsCoordinator(t *testing.T) {
 	}
 }
 
+func TestAnotherSitesPageCannotAct(t *testing.T) {
+	t.Parallel()
+	s := startSystem(t, 1, nil)
+	req, err := http.NewRequestWithContext(t.Context(), "POST", s.urls[0]+"/v1/workflows", strings.NewReader(`{"name":"greeter"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Origin", "https://evil.example")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = res.Body.Close()
+	if res.StatusCode != http.StatusForbidden {
+		t.Errorf("got %d; want 403", res.StatusCode)
+	}
+}
+
 func TestOpenAPI(t *testing.T) {
 	t.Parallel()
 	s := startSystem(t, 1, nil)
