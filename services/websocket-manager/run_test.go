@@ -16,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 	"nhooyr.io/websocket"
 
+	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
@@ -35,8 +36,13 @@ type system struct {
 
 func newSystem(t *testing.T) *system {
 	t.Helper()
+	return newSystemOn(t, servertest.Redis(t))
+}
+
+func newSystemOn(t *testing.T, url string) *system {
+	t.Helper()
 	cfg := Config{
-		Config: bus.Config{URL: servertest.Redis(t), Prefix: servertest.Prefix(t)}, HTTPAddr: "127.0.0.1:0",
+		Config: bus.Config{URL: url, Prefix: servertest.Prefix(t)}, HTTPAddr: "127.0.0.1:0",
 		Entries: 500, TTL: time.Hour, Rows: 50, GapWait: 35 * time.Second, MaxClients: 100, MaxLag: 1000,
 		WriteTimeout: 10 * time.Second, PingEvery: 20 * time.Second,
 	}
@@ -445,6 +451,24 @@ func TestDrainClosesAllAtOnce(t *testing.T) {
 	if took := time.Since(start); took > 5*time.Second {
 		t.Errorf("the drain took %s", took)
 	}
+}
+
+// TestRedisRestart kills Redis under a client: it stays connected and misses nothing.
+func TestRedisRestart(t *testing.T) {
+	t.Parallel()
+	server := servertest.OwnRedis(t, devserver.RedisOptions{})
+	s := newSystemOn(t, server.URL)
+	r := s.replica(t)
+	c := r.dial(t, "?workflow_id=wf")
+	s.publish(t, "wf", 5)
+	c.course("wf", 0, 5)
+	server.Kill()
+	if err := server.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Eventually(t, patience, func() error { return s.bus.Ping(t.Context()) })
+	s.publish(t, "wf", 5)
+	c.course("wf", 5, 10)
 }
 
 func TestForeignEntryReachesClients(t *testing.T) {

@@ -228,6 +228,7 @@ func (c *session) send(kind string, frame any) error {
 	if !ok {
 		var err error
 		if raw, err = json.Marshal(frame); err != nil {
+			c.close("internal", closeInternal, "a frame could not be written")
 			return err
 		}
 	}
