@@ -93,7 +93,11 @@ func (s *store) commit(ctx context.Context, w *workflow, rev int64, notes []note
 	if _, err := s.bus.Commit(ctx, c, evs...); err != nil {
 		return err
 	}
-	s.log.Info().Str("workflow", w.ID).Str("state", string(w.State)).Str("stage", string(w.stage().Name)).
+	line := s.log.Info()
+	if len(notes) == 1 && notes[0].typ == events.WorkflowProgressed {
+		line = s.log.Debug() // several a second
+	}
+	line.Str("workflow", w.ID).Str("state", string(w.State)).Str("stage", string(w.stage().Name)).
 		Str("because", string(notes[0].typ)).Int("percent", w.percent()).Msg("workflow changed")
 	return nil
 }
