@@ -116,9 +116,9 @@ func (d *demo) deliver(ctx context.Context, file string, body []byte) (err error
 		return err
 	}
 	d.note("submitted %s", file)
-	proof.frames = record.Collect(ctx, d.websocket(), w.ID, nil)
+	proof.frames = record.Collect(ctx, d.websocket, w.ID)
 	defer proof.frames.Close()
-	if w, err = d.watch(ctx, w, nil); err != nil {
+	if w, err = d.watch(ctx, w); err != nil {
 		return err
 	}
 	if !w.Final() {
@@ -166,7 +166,7 @@ func (d *demo) show(results []finding, err error) error {
 	if err != nil {
 		return err
 	}
-	d.note("\nWhat the four consumers recorded of this workflow:\n")
+	d.note("\nWhat was published of this workflow, and what the four consumers recorded of it:\n")
 	rows := [][]string{}
 	for _, r := range results {
 		verdict := "complete"

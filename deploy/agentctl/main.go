@@ -5,6 +5,11 @@ package main
 import (
 	"context"
 	"os"
+
+	"github.com/redis/go-redis/v9/logging"
 )
 
-func main() { os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+func main() {
+	logging.Disable() // what goes wrong is in the errors, once
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}

@@ -53,8 +53,8 @@ func table(out io.Writer, rows ...[]string) error {
 		for i, cell := range row {
 			row[i] = strings.Map(printable, cell)
 		}
-		// The last cell ends the line without padding.
-		fmt.Fprintln(w, strings.Join(row, "\t"))
+		// The last cell ends the line without padding, also where that one is empty.
+		fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t"))
 	}
 	return w.Flush()
 }

@@ -25,7 +25,7 @@ type app struct {
 	coordinatorURL string
 	websocketURL   string
 	redisURL       string
-	state          string
+	dir            string
 	output         output
 }
 
@@ -81,7 +81,7 @@ failed or was cancelled.`,
 	flags.StringVar(&a.coordinatorURL, "coordinator", "", "URL of the coordinator (default: the running stack's, else "+defaultCoordinator+")")
 	flags.StringVar(&a.websocketURL, "websocket", "", "URL of the websocket-manager (default: the running stack's, else "+defaultWebSocket+")")
 	flags.StringVar(&a.redisURL, "redis", "", "URL of Redis (default: the running stack's, else redis://127.0.0.1:6379/0)")
-	flags.StringVar(&a.state, "state", envOr("AGENTBUS_STATE", filepath.Join(checkout(), ".agentbus")), "folder of the local stack: data, logs, work")
+	flags.StringVar(&a.dir, "dir", envOr("AGENTBUS_DIR", filepath.Join(checkout(), ".agentbus")), "folder of the local stack: data, logs, work")
 	flags.VarP(&a.output, "output", "o", "table or json; json is one object, and one per line where data streams")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
 
@@ -152,7 +152,7 @@ func (a *app) place(flag, variable string, running func(localstack.Connection) s
 	if value := os.Getenv(variable); value != "" {
 		return value
 	}
-	if c, err := localstack.Running(a.state); err == nil && running(c) != "" {
+	if c, err := localstack.Running(a.dir); err == nil && running(c) != "" {
 		return running(c)
 	}
 	return otherwise

@@ -47,7 +47,7 @@ workflow of the first time.`,
 			}
 			switch {
 			case watch:
-				_, err = a.watch(cmd.Context(), w, nil)
+				_, err = a.watch(cmd.Context(), w)
 				return err
 			case a.json():
 				return a.print(w)

@@ -31,7 +31,7 @@ func (a *app) options(f stackFlags) localstack.Options {
 	if redis == "" {
 		redis = os.Getenv("REDIS_URL")
 	}
-	return localstack.Options{Dir: a.state, Bin: f.bin, RedisURL: redis, DatabaseURL: os.Getenv("DATABASE_URL"), Replicas: f.replicas}
+	return localstack.Options{Dir: a.dir, Bin: f.bin, RedisURL: redis, DatabaseURL: os.Getenv("DATABASE_URL"), Replicas: f.replicas}
 }
 
 func (a *app) upCommand() *cobra.Command {
@@ -122,7 +122,7 @@ func (a *app) introduce(s *localstack.Stack) error {
 		[]string{"  API, described", coordinator + "/docs/"},
 		[]string{"  Redis", withoutPassword(s.RedisURL)},
 		[]string{"  PostgreSQL", withoutPassword(s.DatabaseURL)},
-		[]string{"  state and logs", a.state},
+		[]string{"  state and logs", a.dir},
 	); err != nil {
 		return err
 	}

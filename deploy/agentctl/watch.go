@@ -10,7 +10,6 @@ import (
 
 	"agentbus/deploy/agentctl/coordinator"
 	"agentbus/deploy/agentctl/live"
-	"agentbus/pkg/events"
 )
 
 const (
@@ -26,9 +25,9 @@ type display interface {
 	close()
 }
 
-// watch follows a workflow to its end, shows the course and a summary, and returns the last view. told,
-// which may be nil, sees every live event. A Ctrl-C ends the watching, not the workflow.
-func (a *app) watch(ctx context.Context, w coordinator.Workflow, told func(events.Event)) (coordinator.Workflow, error) {
+// watch follows a workflow to its end, shows the course and a summary, and returns the last view. A
+// Ctrl-C ends the watching, not the workflow.
+func (a *app) watch(ctx context.Context, w coordinator.Workflow) (coordinator.Workflow, error) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	var d display
@@ -40,7 +39,7 @@ func (a *app) watch(ctx context.Context, w coordinator.Workflow, told func(event
 	default:
 		d = newLines(a.out)
 	}
-	w, err := a.follow(ctx, w, d, told)
+	w, err := a.follow(ctx, w, d)
 	d.close()
 	if err != nil {
 		if ctx.Err() != nil {
@@ -59,7 +58,7 @@ func (a *app) watch(ctx context.Context, w coordinator.Workflow, told func(event
 }
 
 // follow moves the board by live events, and by the API where there are none.
-func (a *app) follow(ctx context.Context, w coordinator.Workflow, d display, told func(events.Event)) (coordinator.Workflow, error) {
+func (a *app) follow(ctx context.Context, w coordinator.Workflow, d display) (coordinator.Workflow, error) {
 	client, address := a.coordinator(), a.websocket()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -99,9 +98,6 @@ func (a *app) follow(ctx context.Context, w coordinator.Workflow, d display, tol
 			return w, ctx.Err()
 		case f := <-frames:
 			if f.Type == "event" {
-				if told != nil {
-					told(f.Event)
-				}
 				if err := a.printFrame(f); err != nil {
 					return w, err
 				}

@@ -111,7 +111,7 @@ func (a *app) watchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = a.watch(cmd.Context(), w, nil)
+			_, err = a.watch(cmd.Context(), w)
 			return err
 		},
 	}

@@ -38,11 +38,16 @@ func (s *Stack) environment(service, name string, n int) []string {
 	env["WORKSPACE_DIR"] = filepath.Join(s.opts.Dir, workDir, name)
 	env["REDIS_URL"], env["DATABASE_URL"] = s.RedisURL, s.DatabaseURL
 	env["BUS_MEMBER"] = name // a restarted process goes on with its own entries
-	maps.Copy(env, s.opts.Env[""])
-	maps.Copy(env, s.opts.Env[service])
-	maps.Copy(env, own)
 	if n > 1 || s.opts.FreePorts {
 		env["HTTP_ADDR"], env["OPS_ADDR"] = "127.0.0.1:0", "127.0.0.1:0"
+	}
+	for _, more := range []map[string]string{s.opts.Env[""], s.opts.Env[service], own} {
+		for key, value := range more {
+			if n > 1 && (key == "HTTP_ADDR" || key == "OPS_ADDR") {
+				continue // replica 1 has it
+			}
+			env[key] = value
+		}
 	}
 	list := make([]string, 0, len(env))
 	for _, key := range slices.Sorted(maps.Keys(env)) {

@@ -44,6 +44,12 @@ func (s *Stack) startServers(ctx context.Context) error {
 	return errors.Join(redisErr, databaseEr)
 }
 
+// Remove deletes the folder of a stack that was stopped, with the database's files, which for root live
+// elsewhere where PostgreSQL's user cannot reach it.
+func Remove(dir string) error {
+	return errors.Join(devserver.RemovePostgres(filepath.Join(dir, "postgres")), os.RemoveAll(dir))
+}
+
 // withLog opens a server's log; the stack closes it when the server has stopped.
 func (s *Stack) withLog(name string, start func(*os.File) error) error {
 	log, err := os.Create(filepath.Join(s.opts.Dir, logsDir, name+".log"))

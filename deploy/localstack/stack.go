@@ -167,7 +167,7 @@ func lockDir(dir string) (*os.File, error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		owner, _ := os.ReadFile(f.Name())
 		_ = f.Close() // nothing was written
-		return nil, fmt.Errorf("another stack runs in %s, started by process %s: stop it with Ctrl-C there, or give this one another folder with --state",
+		return nil, fmt.Errorf("another stack runs in %s, started by process %s: stop it with Ctrl-C there, or give this one another folder with --dir",
 			dir, strings.TrimSpace(string(owner)))
 	}
 	if err := errors.Join(f.Truncate(0), func() error { _, err := fmt.Fprintln(f, os.Getpid()); return err }()); err != nil {
@@ -196,3 +196,6 @@ func (s *Stack) Logs(service string) (files []string) {
 	}
 	return files
 }
+
+// Dir is the folder of the stack's state, absolute.
+func (s *Stack) Dir() string { return s.opts.Dir }

@@ -23,17 +23,14 @@ type Frames struct {
 }
 
 // Collect connects and collects from the workflow's first event on, until Close. A connection that is
-// lost is made again, as any client does it. told, which may be nil, sees each event.
-func Collect(ctx context.Context, base, workflowID string, told func(events.Event)) *Frames {
+// lost is made again, as any client does it; base is asked each time where.
+func Collect(ctx context.Context, base func() string, workflowID string) *Frames {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &Frames{cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(f.ended)
-		err := live.Follow(ctx, func() string { return base }, workflowID, func(frame live.Frame) bool {
+		err := live.Follow(ctx, base, workflowID, func(frame live.Frame) bool {
 			f.add(frame)
-			if frame.Type == "event" && told != nil {
-				told(frame.Event)
-			}
 			return true
 		})
 		f.mu.Lock()

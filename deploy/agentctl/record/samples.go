@@ -29,8 +29,9 @@ func Scrape(ctx context.Context, ops ...string) (Samples, error) {
 		}
 		for _, m := range families[eventsCounter].GetMetric() {
 			for _, label := range m.GetLabel() {
-				if label.GetName() == "type" {
-					all[events.Type(label.GetValue())] += int(m.GetCounter().GetValue())
+				// Types that have not come yet are shown as 0.
+				if n := m.GetCounter().GetValue(); label.GetName() == "type" && n > 0 {
+					all[events.Type(label.GetValue())] += int(n)
 				}
 			}
 		}
