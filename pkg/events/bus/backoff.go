@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"math/rand/v2"
 	"time"
 )
@@ -17,3 +18,13 @@ func backoff(attempt int, least, most time.Duration, rnd func() float64) time.Du
 }
 
 func jitter() float64 { return rand.Float64() }
+
+// pause sleeps for d or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

@@ -42,7 +42,7 @@ func (b *Bus) Tail(ctx context.Context, types []events.Type, from string, fn fun
 }
 
 func (b *Bus) tailPart(ctx context.Context, part int, types []events.Type, from string, fn func(Message) error) error {
-	down := state{log: b.log, bad: "Redis does not answer; waiting", good: "Redis answers again"}
+	down := condition{log: b.log, bad: "Redis does not answer; waiting", good: "Redis answers again"}
 	streams := make([]string, len(types))
 	last := make([]string, len(types))
 	index := make(map[string]int, len(types))

@@ -15,7 +15,7 @@ import (
 // for it: trimming. One holder is enough; two for a moment do no harm, since each
 // step is a script of its own.
 func (b *Bus) tidy(ctx context.Context) {
-	down := state{log: b.log, bad: "housekeeping fails", good: "housekeeping works again"}
+	down := condition{log: b.log, bad: "housekeeping fails", good: "housekeeping works again"}
 	tick := time.NewTicker(b.rhythm.tidy)
 	defer tick.Stop()
 	for {

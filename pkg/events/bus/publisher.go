@@ -1,0 +1,152 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// publisher collects what concurrent calls want published. One goroutine sends;
+// while it waits for Redis the next batch gathers, so batches grow with the load
+// and a lone event never waits for company.
+type publisher struct {
+	bus  *Bus
+	mu   sync.Mutex
+	wait []*publishCall
+	wake chan struct{}
+	stop chan struct{}
+	done chan struct{}
+}
+
+type publishCall struct {
+	ctx      context.Context
+	items    []item
+	receipts []Receipt
+	err      error
+	done     chan struct{}
+}
+
+func startPublisher(b *Bus) *publisher {
+	p := &publisher{bus: b, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	go p.run()
+	return p
+}
+
+func (p *publisher) publish(ctx context.Context, items []item) ([]Receipt, error) {
+	call := &publishCall{ctx: ctx, items: items, done: make(chan struct{})}
+	p.mu.Lock()
+	select {
+	case <-p.stop:
+		p.mu.Unlock()
+		return nil, ErrClosed
+	default:
+	}
+	p.wait = append(p.wait, call)
+	p.mu.Unlock()
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case <-call.done:
+		return call.receipts, call.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("publish: outcome unknown: %w", context.Cause(ctx))
+	}
+}
+
+func (p *publisher) close() {
+	p.mu.Lock()
+	close(p.stop)
+	p.mu.Unlock()
+	<-p.done
+}
+
+func (p *publisher) run() {
+	defer close(p.done)
+	for {
+		stopping := false
+		select {
+		case <-p.wake:
+		case <-p.stop:
+			stopping = true
+		}
+		for calls := p.take(); len(calls) > 0; calls = p.take() {
+			p.send(calls)
+		}
+		if stopping {
+			return
+		}
+	}
+}
+
+// take returns waiting calls of about maxBatch events.
+func (p *publisher) take() []*publishCall {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n, size := 0, 0
+	for n < len(p.wait) && (n == 0 || size+len(p.wait[n].items) <= maxBatch) {
+		size += len(p.wait[n].items)
+		n++
+	}
+	calls := p.wait[:n:n]
+	p.wait = p.wait[n:]
+	return calls
+}
+
+// send publishes the calls' events and answers each call.
+func (p *publisher) send(calls []*publishCall) {
+	var live []*publishCall
+	for _, c := range calls {
+		if c.ctx.Err() != nil { // its caller has gone with "unknown"; not adding is allowed
+			close(c.done)
+			continue
+		}
+		live = append(live, c)
+	}
+	if len(live) == 0 {
+		return
+	}
+	var all []item
+	for _, c := range live {
+		all = append(all, c.items...)
+	}
+	ctx, cancel := anyOf(live)
+	defer cancel()
+	receipts, err := p.bus.admit(ctx, all)
+	for _, c := range live {
+		if err != nil {
+			c.err = err
+		} else {
+			c.receipts, receipts = receipts[:len(c.items):len(c.items)], receipts[len(c.items):]
+		}
+		close(c.done)
+	}
+}
+
+// anyOf ends when every call's context has ended, or after publishPatience.
+func anyOf(calls []*publishCall) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(context.Background(), publishPatience)
+	if len(calls) == 1 {
+		stop := context.AfterFunc(calls[0].ctx, cancel)
+		return ctx, func() { stop(); cancel() }
+	}
+	var mu sync.Mutex
+	left := len(calls)
+	stops := make([]func() bool, len(calls))
+	for i, c := range calls {
+		stops[i] = context.AfterFunc(c.ctx, func() {
+			mu.Lock()
+			defer mu.Unlock()
+			if left--; left == 0 {
+				cancel()
+			}
+		})
+	}
+	return ctx, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		cancel()
+	}
+}
