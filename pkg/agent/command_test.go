@@ -2,6 +2,7 @@ package agent
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -114,8 +115,12 @@ func FuzzDecodeReply(f *testing.F) {
 		if _, marshalErr := json.Marshal(result.Summary); marshalErr != nil {
 			t.Fatalf("the summary cannot be written: %v", marshalErr)
 		}
-		if err != nil {
-			wantFailure(t, err, err.(*Failure).Code)
+		var f *Failure
+		if err != nil && !errors.As(err, &f) {
+			t.Fatalf("%v is no Failure", err)
+		}
+		if f != nil {
+			wantFailure(t, err, f.Code)
 		}
 	})
 }

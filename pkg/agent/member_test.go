@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -261,7 +262,7 @@ func TestTaskOfADeadMemberIsDoneAgainAndToldOnce(t *testing.T) {
 		t.Errorf("told %v", n)
 	}
 	// The dead one comes back and finishes: too late.
-	if err := dead.answer(t.Context(), q, Outcome{}, nil, zerolog.Nop()); err != errSuperseded {
+	if err := dead.answer(t.Context(), q, Outcome{}, nil, zerolog.Nop()); !errors.Is(err, errSuperseded) {
 		t.Errorf("its answer gives %v", err)
 	}
 }

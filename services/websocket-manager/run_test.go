@@ -152,7 +152,7 @@ func TestTrimmedEventsAreToldAtOnce(t *testing.T) {
 	servertest.Eventually(t, patience, func() error {
 		top, err := s.bus.Client().ZRevRangeWithScores(t.Context(), s.bus.Names().LiveLog("wf"), 0, 0).Result()
 		if err != nil || len(top) == 0 || top[0].Score != 50 {
-			return fmt.Errorf("the log ends at %v: %v", top, err)
+			return fmt.Errorf("the log ends at %v: %w", top, err)
 		}
 		return nil
 	})
@@ -236,7 +236,7 @@ func TestClientThatNeverReadsIsDropped(t *testing.T) {
 	}
 	servertest.Eventually(t, patience, func() error {
 		if n, err := s.bus.Client().PubSubNumSub(t.Context(), s.bus.Names().LiveChannel("wf")).Result(); err != nil || n[s.bus.Names().LiveChannel("wf")] != 0 {
-			return fmt.Errorf("still served: %v, %v", n, err)
+			return fmt.Errorf("still served: %v, %w", n, err)
 		}
 		return nil
 	})

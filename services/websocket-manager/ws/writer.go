@@ -71,7 +71,7 @@ func (c *session) page(id string, w *live.Watch) (wrote bool, err error) {
 	items, caughtUp, err := w.Next(c.ctx)
 	if err != nil { // Redis: the client keeps its place and is served when it answers again
 		time.AfterFunc(retryEvery, c.signal)
-		return false, nil
+		return false, nil //nolint:nilerr // waited out, see above
 	}
 	for _, it := range items {
 		if it.Gap() {
