@@ -27,6 +27,12 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 		machine: newMachine(cfg), defaults: stageDefaults{cfg.StageTimeout, cfg.StageAttempts}, metrics: newMetrics(rt.Metrics),
 	}
 	rt.Ready("redis", b.Ping)
+	rt.Ready("http", func(context.Context) error { // not ready before clients can connect
+		if rt.Addr("HTTP_ADDR") == "" {
+			return errors.New("HTTP_ADDR is not listening yet")
+		}
+		return nil
+	})
 
 	// A failing part ends the others, and the process with its error.
 	ctx, stop := context.WithCancelCause(ctx)

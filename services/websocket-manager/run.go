@@ -60,6 +60,12 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 		sockets.StartDrain()
 	}()
 	rt.Ready("redis", b.Ping)
+	rt.Ready("http", func(context.Context) error { // not ready before clients can connect
+		if rt.Addr("HTTP_ADDR") == "" {
+			return errors.New("HTTP_ADDR is not listening yet")
+		}
+		return nil
+	})
 
 	w := live.NewWriter(b.Client(), b.Names(), cfg.limits(), rt.Metrics)
 	consumed := b.Consume(both, bus.Subscription{Group: group, Types: all, HandleBatch: w.Handle})
