@@ -66,8 +66,8 @@ func TestMalformedEntriesBecomeDeadLetters(t *testing.T) {
 	frames := s.collect(id)
 
 	reasons := map[string]string{ // entry id -> part of the reason
-		s.add(b, events.WorkflowProgressed, "data", `{"id":`):                                                             "data",
-		s.add(b, events.WorkflowProgressed, "nothing", "here"):                                                            "data",
+		s.add(b, events.WorkflowProgressed, "data", `{"id":`):                                                             "JSON",
+		s.add(b, events.WorkflowProgressed, "nothing", "here"):                                                            "JSON",
 		s.add(b, events.WorkflowProgressed, "data", event(`"data":{}`)):                                                   "workflow_id",
 		s.add(b, events.WorkflowProgressed, "data", event(`"workflow_id":7,"data":{}`)):                                   "workflow_id",
 		s.add(b, events.WorkflowProgressed, "data", event(`"workflow_id":"w","data":[]`)):                                 "data",

@@ -34,7 +34,7 @@ type Process struct {
 	died    func(*Process) // told when it ends without having been asked to
 
 	mu       sync.Mutex
-	addrs    map[string]string // where it listens, by setting
+	story    *story        // of the latest run, once it was ready
 	done     chan struct{}     // closed when the latest run has ended; nil before the first
 	cmd      *exec.Cmd
 	expected bool // its end was asked for
@@ -83,7 +83,7 @@ func (p *Process) spawn(log *os.File) error {
 		err := cmd.Start()
 		if err == nil {
 			p.mu.Lock()
-			p.cmd, p.done, p.expected, p.addrs = cmd, done, false, map[string]string{}
+			p.cmd, p.done, p.expected, p.story = cmd, done, false, nil
 			p.mu.Unlock()
 		}
 		started <- err
@@ -143,10 +143,16 @@ func (p *Process) PID() int {
 func (p *Process) URL(setting string) string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.addrs[setting] == "" {
+	if p.story == nil {
 		return ""
 	}
-	return "http://" + p.addrs[setting]
+	if p.story.listens[setting] == "" {
+		p.story.read() // it may have begun to listen a moment after it was ready
+	}
+	if p.story.listens[setting] == "" {
+		return ""
+	}
+	return "http://" + p.story.listens[setting]
 }
 
 // Stop asks the process to drain and waits for its end. When ctx ends first, or the drain takes longer

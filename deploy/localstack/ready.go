@@ -71,7 +71,7 @@ func (p *Process) awaitReady(ctx context.Context, s *story) error {
 			if last = ask(ctx, client, "http://"+ops+"/readyz"); last == nil {
 				s.read()
 				p.mu.Lock()
-				p.addrs = s.listens
+				p.story = s
 				p.mu.Unlock()
 				return nil
 			}
