@@ -65,12 +65,11 @@ func (d *bars) show(b board) {
 	d.board.stages = append([]stageRow(nil), b.stages...)
 	d.mu.Unlock()
 	for i, r := range b.stages {
-		switch {
-		case r.state == "completed":
-			d.bars[i].SetCurrent(100)
-		default: // 100 would end the bar
-			d.bars[i].SetCurrent(int64(min(r.percent, 99)))
+		percent := min(r.percent, 99) // 100 would end the bar
+		if r.state == "completed" {
+			percent = 100
 		}
+		d.bars[i].SetCurrent(int64(percent))
 	}
 }
 

@@ -174,7 +174,7 @@ func (a *app) openBus(ctx context.Context) (*bus.Bus, error) {
 		return nil, err
 	}
 	c.URL = a.place(a.redisURL, "REDIS_URL", func(c localstack.Connection) string { return c.RedisURL }, c.URL)
-	ctx, cancel := context.WithTimeoutCause(ctx, redisPatience, errors.New("Redis does not answer"))
+	ctx, cancel := context.WithTimeoutCause(ctx, redisPatience, errors.New("it does not answer"))
 	defer cancel()
 	b, err := bus.Open(ctx, c)
 	if err != nil {

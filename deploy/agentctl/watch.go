@@ -66,7 +66,7 @@ func (a *app) follow(ctx context.Context, w coordinator.Workflow, d display) (co
 	var b board
 	b.look(w)
 	d.show(b)
-	frames, away := make(chan live.Frame), make(chan error, 1)
+	frames, away := make(chan live.Frame), make(chan struct{})
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -79,7 +79,7 @@ func (a *app) follow(ctx context.Context, w coordinator.Workflow, d display) (co
 			}
 		})
 		if err != nil {
-			away <- err
+			close(away) // the API is asked instead
 		}
 	}()
 	defer func() { cancel(); <-ended }()
@@ -104,7 +104,8 @@ func (a *app) follow(ctx context.Context, w coordinator.Workflow, d display) (co
 				b.apply(f.Event)
 			}
 		case <-away:
-			look.Reset(lookPolling)
+			away, every = nil, lookPolling
+			look.Reset(every)
 		case <-look.C:
 			seen, err := client.Get(ctx, w.ID)
 			if err != nil && !errors.Is(err, coordinator.ErrUnreachable) && !errors.As(err, new(*coordinator.Problem)) && ctx.Err() == nil {

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -133,12 +131,4 @@ func pastOf(state string) string {
 		return "was cancelled"
 	}
 	return state
-}
-
-// quiet is for a context that the user ended.
-func quiet(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
 }

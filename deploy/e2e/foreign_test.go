@@ -34,8 +34,8 @@ func TestForeignEventReachesEveryConsumer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const workflow = "foreign-1"
 	id := uuid.NewString()
+	workflow := "foreign-" + id
 	frames := s.collect(workflow)
 	s.add(b, events.WorkflowProgressed, "data", `{"id":"`+id+`","type":"WORKFLOW_PROGRESSED","workflow_id":"`+workflow+`",
 		"timestamp":"`+time.Now().UTC().Format(time.RFC3339)+`","source_agent":"shell","data":{"percent":40,"stage":"audit","stage_percent":60,"message":"by hand"}}`)
@@ -58,6 +58,7 @@ func TestForeignEventReachesEveryConsumer(t *testing.T) {
 func TestMalformedEntriesBecomeDeadLetters(t *testing.T) {
 	s := system{t, shared}
 	b := s.openBus()
+	begun := time.Now()
 	event := func(fields string) string {
 		return `{"id":"` + uuid.NewString() + `","type":"workflow.progressed","timestamp":"2026-01-02T03:04:05Z","source_agent":"shell",` + fields + `}`
 	}
@@ -76,7 +77,7 @@ func TestMalformedEntriesBecomeDeadLetters(t *testing.T) {
 	}
 	for _, group := range []string{"db_writers", "websocket_workers", "metrics_collectors", "log_aggregators"} {
 		servertest.Eventually(t, 20*time.Second, func() error {
-			letters, err := b.DeadLetters(t.Context(), group, bus.LetterFilter{})
+			letters, err := b.DeadLetters(t.Context(), group, bus.LetterFilter{Since: begun.Add(-time.Second)})
 			if err != nil {
 				return err
 			}

@@ -20,7 +20,8 @@ func TestKill(t *testing.T) {
 		t.Run(service, func(t *testing.T) {
 			s := system{t, shared}
 			b := s.openBus()
-			id := s.create(slow("killed-"+service, 2))
+			r := slow("killed-"+service, 2)
+			id := s.create(r)
 			frames := s.collect(id)
 			s.awaitWorking(id, events.Testing)
 
@@ -46,7 +47,7 @@ func TestKill(t *testing.T) {
 			if service == "metrics-collector" {
 				s.counts(events.WorkflowCompleted)
 			}
-			if n := s.releases("killed-" + service); n != 1 {
+			if n := s.releases(r.name); n != 1 {
 				t.Errorf("there are %d releases", n)
 			}
 		})

@@ -76,10 +76,7 @@ func build(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"build", "-trimpath", "-ldflags", "-s -w", "-o", dir + "/"}
-	for _, service := range append(services, filepath.Join(root, "deploy", "agentctl")) {
-		args = append(args, service)
-	}
+	args := append([]string{"build", "-trimpath", "-ldflags", "-s -w", "-o", dir + "/", filepath.Join(root, "deploy", "agentctl")}, services...)
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -43,8 +43,10 @@ func (r request) json() []byte {
 	return body
 }
 
-// greeter is a workflow that delivers a service of that name, its stages told what is given beside.
+// greeter is a workflow that delivers a service, its stages told what is given beside. Its name begins
+// with the given one, and is another one in each run on the same stack.
 func greeter(name string, stages map[events.Stage]map[string]any) request {
+	name += "-" + uuid.NewString()[:6]
 	r := request{name, map[events.Stage]map[string]any{events.Generation: {"name": name}}}
 	for stage, parameters := range stages {
 		if r.stages[stage] == nil {

@@ -35,7 +35,7 @@ type Process struct {
 
 	mu       sync.Mutex
 	story    *story        // of the latest run, once it was ready
-	done     chan struct{}     // closed when the latest run has ended; nil before the first
+	done     chan struct{} // closed when the latest run has ended; nil before the first
 	cmd      *exec.Cmd
 	expected bool // its end was asked for
 }

@@ -81,7 +81,7 @@ func (p *Process) awaitReady(ctx context.Context, s *story) error {
 			s.read()
 			return p.explain(s.failure)
 		case <-ctx.Done():
-			return p.explain(fmt.Sprintf("%v (%v)", context.Cause(ctx), last))
+			return fmt.Errorf("%s did not start: %w (%w); its log is %s", p.Name, context.Cause(ctx), last, p.Log)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}

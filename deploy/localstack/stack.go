@@ -84,34 +84,22 @@ func (s *Stack) start(ctx context.Context, services []string) error {
 			}
 		}
 		err := p.Start(first)
+		if errors.Is(err, errOther) {
+			return nil // the other one tells why
+		}
 		if err != nil {
-			cancel(fmt.Errorf("%s did not start", p.Name)) // the others need not wait
+			cancel(errOther) // the others need not wait
 		}
 		return err
 	})
-	if err == nil {
-		return s.writeConnection()
+	if err != nil {
+		return err
 	}
-	return firstCause(err)
+	return s.writeConnection()
 }
 
-// firstCause leaves out those that only ended because another one failed.
-func firstCause(err error) error {
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // errors.Join's own shape is asked for
-	if !ok {
-		return err
-	}
-	var causes []error
-	for _, e := range joined.Unwrap() {
-		if !strings.Contains(e.Error(), " did not start (") {
-			causes = append(causes, e)
-		}
-	}
-	if len(causes) == 0 {
-		return err
-	}
-	return errors.Join(causes...)
-}
+// errOther ends the starts of all when one has failed.
+var errOther = errors.New("another process did not start")
 
 // fresh keeps one earlier log beside the new one.
 func fresh(log string) error {

@@ -33,7 +33,7 @@ func Follow(ctx context.Context, base func() string, workflowID string, told fun
 			}
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // err says only that ctx has ended
 		}
 		if time.Since(lost) > patience {
 			return errors.Join(ErrAway, err)
