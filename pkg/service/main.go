@@ -20,6 +20,10 @@ const (
 	exitUsage   = 2
 )
 
+// sameRequest is how long after the first signal further ones mean the same: a supervisor and a terminal
+// both send one, and the kernel's death signal comes once for each dying thread of the parent.
+const sameRequest = 300 * time.Millisecond
+
 // opsPatience is how long a probe or scrape in hand may take when all else has ended.
 const opsPatience = time.Second
 
@@ -99,6 +103,7 @@ func supervise(rt *Runtime, opsAddr string, signals <-chan os.Signal, run func(c
 	var (
 		opsFailure error
 		graceOver  <-chan time.Time
+		first      time.Time // when the first signal came
 	)
 	drain := func() {
 		rt.draining.Store(true)
@@ -110,10 +115,14 @@ func supervise(rt *Runtime, opsAddr string, signals <-chan os.Signal, run func(c
 	for {
 		select {
 		case sig := <-signals:
+			if !first.IsZero() && time.Since(first) < sameRequest {
+				continue
+			}
 			if rt.draining.Load() {
 				return fmt.Errorf("second signal (%s) during the drain: stopped at once, unfinished work is left behind", sig)
 			}
 			rt.Log.Info().Str("signal", sig.String()).Dur("grace_ms", rt.grace).Msg("draining")
+			first = time.Now()
 			drain()
 		case err := <-opsFailed:
 			opsFailure = fmt.Errorf("the ops server stopped: %w", err)
