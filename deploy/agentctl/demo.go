@@ -118,11 +118,8 @@ func (d *demo) deliver(ctx context.Context, file string, body []byte) (err error
 	d.note("submitted %s", file)
 	proof.frames = record.Collect(ctx, d.websocket, w.ID)
 	defer proof.frames.Close()
-	if w, err = d.watch(ctx, w); err != nil {
+	if w, err = d.present(ctx, w); err != nil {
 		return err
-	}
-	if !w.Final() {
-		return fmt.Errorf("the workflow did not end: %w", context.Cause(ctx))
 	}
 	answer, err := visit(ctx, w)
 	if err != nil {

@@ -103,7 +103,7 @@ func TestRunShowsTheWorkflow(t *testing.T) {
 func TestAFailedWorkflowHasItsOwnExitCode(t *testing.T) {
 	url, _ := api(t, 200, "application/json", made)
 	stdout, stderr, code := ctl(t, "", "workflows", "watch", "wf-1", "--coordinator", url, "--websocket", "http://127.0.0.1:1")
-	if code != exitWorkflow || !strings.Contains(stderr, "TestA failed") {
+	if code != exitWorkflow || !strings.Contains(stderr, "failed at testing (tests_failed)") {
 		t.Errorf("exit code %d, want %d: %q", code, exitWorkflow, stderr)
 	}
 	for _, part := range []string{"failed after 10.0s", "3 tests passed, 1 failed, 0 skipped, coverage 70.5% (try 2)", "failed at testing (tests_failed):\nTestA failed"} {

@@ -47,8 +47,7 @@ workflow of the first time.`,
 			}
 			switch {
 			case watch:
-				_, err = a.watch(cmd.Context(), w)
-				return err
+				return a.watch(cmd.Context(), w)
 			case a.json():
 				return a.print(w)
 			}

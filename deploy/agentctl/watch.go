@@ -25,11 +25,21 @@ type display interface {
 	close()
 }
 
-// watch follows a workflow to its end, shows the course and a summary, and returns the last view. A
-// Ctrl-C ends the watching, not the workflow.
-func (a *app) watch(ctx context.Context, w coordinator.Workflow) (coordinator.Workflow, error) {
+// watch follows a workflow to its end. A Ctrl-C ends the watching, not the workflow.
+func (a *app) watch(ctx context.Context, w coordinator.Workflow) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	w, err := a.present(ctx, w)
+	if err != nil && ctx.Err() != nil && !w.Final() {
+		fmt.Fprintf(a.err, "no longer watching; %s goes on, see agentctl workflows get %s\n", w.ID, w.ID)
+		return nil
+	}
+	return err
+}
+
+// present shows the course of a workflow and a summary of its end, and returns the last view. The error
+// is a [workflowError] when it did not complete, or says why it could not be followed.
+func (a *app) present(ctx context.Context, w coordinator.Workflow) (coordinator.Workflow, error) {
 	var d display
 	switch {
 	case a.json():
@@ -42,10 +52,6 @@ func (a *app) watch(ctx context.Context, w coordinator.Workflow) (coordinator.Wo
 	w, err := a.follow(ctx, w, d)
 	d.close()
 	if err != nil {
-		if ctx.Err() != nil {
-			fmt.Fprintf(a.err, "no longer watching; %s goes on, see agentctl workflows get %s\n", w.ID, w.ID)
-			return w, nil
-		}
 		return w, err
 	}
 	if a.json() {

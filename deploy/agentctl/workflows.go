@@ -109,8 +109,7 @@ func (a *app) watchCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = a.watch(cmd.Context(), w)
-			return err
+			return a.watch(cmd.Context(), w)
 		},
 	}
 }
@@ -123,7 +122,8 @@ func ended(w coordinator.Workflow) error {
 	case !w.Final():
 		return fmt.Errorf("%s is still %s", w.ID, w.State)
 	}
-	return workflowError{fmt.Errorf("workflow %s %s at %s (%s): %s", w.ID, pastOf(w.State), w.Stage, w.Code, w.Reason)}
+	// The summary has told the reason.
+	return workflowError{fmt.Errorf("workflow %s %s at %s (%s)", w.ID, pastOf(w.State), w.Stage, w.Code)}
 }
 
 func pastOf(state string) string {
