@@ -46,6 +46,7 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if s.lock, err = lockDir(o.Dir); err != nil {
 		return nil, err
 	}
+	_ = os.Remove(connectionFile(o.Dir)) // of a stack that was killed
 	if err := s.start(ctx, names); err != nil {
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
