@@ -33,7 +33,7 @@ up: deps build ## start Redis, PostgreSQL and the nine services and stay; Ctrl-C
 test: ## run all tests of all modules with the race detector, against servers they start themselves
 	@deploy/install-deps.sh --for-tests
 	@$(MAKE) --no-print-directory build
-	@if go test -race -count=1 -timeout 15m work; then echo "PASS: all tests of all modules"; \
+	@if AGENTBUS_BIN=$(CURDIR)/bin go test -race -count=1 -timeout 15m work; then echo "PASS: all tests of all modules"; \
 	else echo "FAIL: see the lines with FAIL above"; exit 1; fi
 
 .PHONY: build

@@ -21,7 +21,7 @@ func (t *tenure) bury(d *delivery, class string, cause error) {
 		text = text[:maxErrorText]
 	}
 	fields := []any{t.sub.Group, t.bus.cfg.Member, d.EntryID,
-		"data", d.Raw, "seq", d.Seq, "stream", d.Stream, "entry", d.EntryID, "group", t.sub.Group,
+		"data", d.Raw, "seq", d.Seq, "stream", d.origin.stream, "entry", d.origin.id, "group", t.sub.Group,
 		"member", t.bus.cfg.Member, "class", class, "error", text, "attempts", max(d.begun, 1),
 		"event_id", d.Event.ID, "type", string(d.Event.Type), "workflow_id", d.Event.WorkflowID,
 		"died_at", time.Now().UTC().Format(time.RFC3339Nano)}

@@ -44,6 +44,9 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The client would print lines of its own when Redis is away; what matters of
+	// that is told here, in the process's log. Its logger can be set for all only.
+	redis.SetLogger(silent{})
 	reader, err := newClient(cfg.URL, blockTime)
 	if err != nil {
 		return nil, err
@@ -89,6 +92,10 @@ func newClient(url string, extraRead time.Duration) (redis.UniversalClient, erro
 		return redis.NewClient(o), nil
 	}
 }
+
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
 
 // Close publishes what is still queued, then closes the connections. Consumers
 // must have returned before.

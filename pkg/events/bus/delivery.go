@@ -17,7 +17,8 @@ type delivery struct {
 	// recovered entries were pending before they came: each of their attempts is
 	// written down before it runs.
 	recovered bool
-	ms        uint64 // the entry id's time, for merging streams
+	origin    entryKey // where it was first added; a replayed one stands elsewhere
+	ms        uint64   // the entry id's time, for merging streams
 }
 
 // suspect: it was in hand more than once when its member died.

@@ -86,6 +86,9 @@ func TestMalformedEntriesBecomeDeadLetters(t *testing.T) {
 		t.Fatalf("%d dead letters, %v; want 5", len(letters), err)
 	}
 	for _, l := range letters {
+		if len(l.Data) == 0 && !strings.Contains(l.Error, "field data") {
+			t.Errorf("the entry without data says: %s", l.Error)
+		}
 		if l.Error == "" || l.Stream == "" || l.EntryID == "" {
 			t.Errorf("a dead letter without its circumstances: %+v", l)
 		}
@@ -155,5 +158,32 @@ func TestReplayReachesItsGroupAlone(t *testing.T) {
 	}
 	if got := len(two.all()); got != 1 {
 		t.Errorf("group two saw the event %d times; want once", got)
+	}
+}
+
+func TestAReplayThatDiesAgainKeepsItsOrigin(t *testing.T) {
+	t.Parallel()
+	b := open(t, Config{})
+	consume(t, b, Subscription{Handle: func(context.Context, Message) error { return Permanent(errors.New("never")) }})
+	receipts, err := b.Publish(t.Context(), event(t, "wf-1", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := ""
+	for range 2 {
+		servertest.Eventually(t, 5*time.Second, func() error {
+			letters, err := b.DeadLetters(t.Context(), "readers", LetterFilter{})
+			if err != nil || len(letters) != 1 || letters[0].ID == last {
+				return fmt.Errorf("%d dead letters, %w; want a new one", len(letters), err)
+			}
+			if l := letters[0]; l.Stream != receipts[0].Stream || l.EntryID != receipts[0].EntryID {
+				t.Errorf("the letter says it stood at %s %s; want %s %s", l.Stream, l.EntryID, receipts[0].Stream, receipts[0].EntryID)
+			}
+			last = letters[0].ID
+			return nil
+		})
+		if err := b.Replay(t.Context(), "readers", last, "tester"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

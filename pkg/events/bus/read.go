@@ -97,9 +97,17 @@ func (t *tenure) accept(part int, raw []entry) {
 	for _, en := range raw {
 		d := &delivery{part: part, begun: en.begun, recovered: en.recovered, ms: entryMS(en.id)}
 		d.Stream, d.EntryID = en.stream, en.id
-		data, _ := en.values["data"].(string)
+		d.origin = d.key()
+		if from, ok := en.values["stream"].(string); ok && en.stream == t.names.Replays(t.sub.Group, part) {
+			id, _ := en.values["entry"].(string)
+			d.origin = entryKey{from, id}
+		}
+		data, ok := en.values["data"].(string)
 		d.Raw = []byte(data)
 		ev, err := events.Decode(d.Raw)
+		if !ok {
+			err = &events.FieldError{Field: "data", Problem: "the entry has no such field; add the event with XADD " + en.stream + " * data '<json>'"}
+		}
 		if err == nil {
 			err = t.matchesStream(ev, en.stream, part)
 		}
