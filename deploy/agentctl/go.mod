@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	agentbus/deploy/localstack v0.0.0
 	agentbus/pkg/events v0.0.0
+	github.com/google/go-cmp v0.7.0
 	github.com/google/uuid v1.6.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/kelseyhightower/envconfig v1.4.0
