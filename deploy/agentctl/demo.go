@@ -115,7 +115,7 @@ func (d *demo) deliver(ctx context.Context, file string, body []byte) (err error
 	if err != nil {
 		return err
 	}
-	d.note("submitted %s", file)
+	d.note("submitted %s", fromHere(file))
 	proof.frames = record.Collect(ctx, d.websocket, w.ID)
 	defer proof.frames.Close()
 	if w, err = d.present(ctx, w); err != nil {
@@ -200,4 +200,16 @@ func (d *demo) figures(whole time.Duration) error {
 		[]string{"  start-up", took(d.stack.Startup), "target under " + took(startupTarget), judge(d.stack.Startup < startupTarget)},
 		[]string{"  whole demo", took(whole), "target under 60s", judge(whole < wholeTarget)},
 		[]string{"  memory of the services at rest", fmt.Sprintf("%d MiB", d.memory>>20), fmt.Sprintf("target under %d MiB", memoryTarget), judge(d.memory>>20 < memoryTarget)})
+}
+
+// fromHere is the path as the person at the terminal would write it.
+func fromHere(path string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if rel, err := filepath.Rel(here, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
 }
