@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	agentbus/deploy/localstack v0.0.0
+	agentbus/pkg/devserver v0.0.0
 	agentbus/pkg/events v0.0.0
 	github.com/google/go-cmp v0.7.0
 	github.com/google/uuid v1.6.0
@@ -19,7 +20,6 @@ require (
 )
 
 require (
-	agentbus/pkg/devserver v0.0.0 // indirect
 	github.com/VividCortex/ewma v1.2.0 // indirect
 	github.com/acarl005/stripansi v0.0.0-20180116102854-5a71ef0e047d // indirect
 	github.com/beorn7/perks v1.0.1 // indirect

@@ -61,14 +61,15 @@ Elsewhere say where the services are with flags or environment variables:
 
   --coordinator   AGENTBUS_COORDINATOR   the coordinator's HTTP API
   --websocket     AGENTBUS_WEBSOCKET     the websocket-manager
-  --redis         REDIS_URL              Redis, for events, groups and dlq
+  --redis         REDIS_URL              Redis, for events, groups, dlq and verify
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 the workflow that was followed
 failed or was cancelled.`,
 		Example: `  agentctl up
   agentctl run deploy/demo/workflow.json --watch
   agentctl events tail 'workflow.*'
-  agentctl dlq replay db_writers --class error --dry-run`,
+  agentctl dlq replay db_writers --class error --dry-run
+  agentctl verify --since 15m`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -95,7 +96,7 @@ failed or was cancelled.`,
 	}
 	add(stack, a.upCommand(), a.demoCommand())
 	add(work, a.runCommand(), a.workflowsCommand())
-	add(ops, a.eventsCommand(), a.groupsCommand(), a.dlqCommand())
+	add(ops, a.eventsCommand(), a.groupsCommand(), a.dlqCommand(), a.verifyCommand())
 	return root
 }
 
