@@ -13,8 +13,8 @@ import (
 // its looks and compares no clocks.
 type look struct {
 	t        *tenure
-	seen     map[string]sighting   // by partition and member
-	stranded map[entryKey]struct{} // own, not in hand at the last look
+	seen     map[string]sighting     // by partition and member
+	stranded []map[entryKey]struct{} // by partition: own, not in hand at the last look
 }
 
 // sighting is a member's lease and for how many looks it has stood still.
@@ -24,7 +24,7 @@ type sighting struct {
 }
 
 func newLook(t *tenure) *look {
-	return &look{t: t, seen: make(map[string]sighting), stranded: make(map[entryKey]struct{})}
+	return &look{t: t, seen: make(map[string]sighting), stranded: make([]map[entryKey]struct{}, t.names.Parts())}
 }
 
 func (l *look) run(ctx context.Context) {
@@ -51,7 +51,7 @@ func (l *look) run(ctx context.Context) {
 
 // others looks at the members' leases and takes over what the dead ones held.
 func (l *look) others(ctx context.Context, part int) error {
-	members, err := l.t.bus.rdb.HGetAll(ctx, l.t.names.Members(l.t.sub.Group, part)).Result()
+	members, err := l.members(ctx, part)
 	if err != nil {
 		return err
 	}
@@ -60,8 +60,8 @@ func (l *look) others(ctx context.Context, part int) error {
 			continue
 		}
 		key := fmt.Sprint(part, "/", member)
-		s := l.seen[key]
-		if s.lease != lease {
+		s, known := l.seen[key]
+		if !known || s.lease != lease {
 			l.seen[key] = sighting{lease: lease}
 			continue
 		}
@@ -79,6 +79,31 @@ func (l *look) others(ctx context.Context, part int) error {
 		}
 	}
 	return nil
+}
+
+// members are the leases by member. A consumer without one has an empty lease,
+// which cannot be raised: a read of its own reached Redis after it was taken for
+// dead, or the leases were deleted while it was down.
+func (l *look) members(ctx context.Context, part int) (map[string]string, error) {
+	pipe := l.t.bus.rdb.Pipeline()
+	leases := pipe.HGetAll(ctx, l.t.names.Members(l.t.sub.Group, part))
+	var consumers []*redis.XInfoConsumersCmd
+	for _, stream := range l.t.streams(part) {
+		consumers = append(consumers, pipe.XInfoConsumers(ctx, stream, l.t.sub.Group))
+	}
+	_, _ = pipe.Exec(ctx) // a stream without the group is the readers' business
+	members, err := leases.Result()
+	if err != nil {
+		return nil, err
+	}
+	for _, cmd := range consumers {
+		for _, c := range cmd.Val() {
+			if _, ok := members[c.Name]; !ok {
+				members[c.Name] = ""
+			}
+		}
+	}
+	return members, nil
 }
 
 // claim moves entries of a dead member here as room allows; gone means that
@@ -133,15 +158,13 @@ func (l *look) own(ctx context.Context, part int) error {
 	}
 	var twice []pending
 	for _, p := range pend {
-		if _, before := l.stranded[p.entryKey]; before {
+		if _, before := l.stranded[part][p.entryKey]; before {
 			twice = append(twice, p)
 		}
 	}
-	if part == 0 {
-		clear(l.stranded)
-	}
+	l.stranded[part] = make(map[entryKey]struct{}, len(pend))
 	for _, p := range pend {
-		l.stranded[p.entryKey] = struct{}{}
+		l.stranded[part][p.entryKey] = struct{}{}
 	}
 	if len(twice) == 0 {
 		return nil

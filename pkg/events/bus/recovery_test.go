@@ -71,21 +71,41 @@ func TestAMemberGoesOnWithItsOwnEntries(t *testing.T) {
 
 func TestALostReadReplyIsFoundAgain(t *testing.T) {
 	t.Parallel()
-	b := open(t, Config{})
-	var rec record
-	consume(t, b, Subscription{Handle: rec.handle})
+	for _, partitions := range []int{0, 3} {
+		b := open(t, Config{Partitions: partitions})
+		var rec record
+		consume(t, b, Subscription{Handle: rec.handle})
+		for i := range 5 { // of several partitions
+			deliver(t, b, fmt.Sprint("wf-", i), b.Member()) // but nobody tells the member
+		}
+		servertest.Eventually(t, 5*time.Second, rec.want(5))
+		servertest.Eventually(t, 5*time.Second, settled(t, b, "readers"))
+	}
+}
+
+// deliver adds an event and reads it under a consumer's name, in one step.
+func deliver(t *testing.T, b *Bus, workflow, consumer string) {
+	t.Helper()
+	stream := b.names.Stream(events.WorkflowProgressed, b.names.Partition(workflow))
 	servertest.Eventually(t, 5*time.Second, func() error {
-		_, err := b.rdb.XInfoConsumers(t.Context(), b.names.Stream(events.WorkflowProgressed, 0), "readers").Result()
-		return err
+		return b.rdb.XInfoConsumers(t.Context(), stream, "readers").Err()
 	})
-	// Delivered to the member, but nobody told it.
-	stream := b.names.Stream(events.WorkflowProgressed, 0)
 	got, err := b.rdb.Eval(t.Context(), `redis.call('XADD', KEYS[1], '*', 'data', ARGV[1], 'seq', 1)
 		return redis.call('XREADGROUP', 'GROUP', 'readers', ARGV[2], 'STREAMS', KEYS[1], '>')`,
-		[]string{stream}, encode(t, event(t, "wf-1", 1)), b.Member()).Result()
+		[]string{stream}, encode(t, event(t, workflow, 1)), consumer).Result()
 	if err != nil || got == nil {
 		t.Fatal(got, err)
 	}
+}
+
+// TestAConsumerWithoutLeaseIsDead: its read reached Redis after the others had
+// taken its lease away, and it never came back.
+func TestAConsumerWithoutLeaseIsDead(t *testing.T) {
+	t.Parallel()
+	b := open(t, Config{})
+	var rec record
+	consume(t, b, Subscription{Handle: rec.handle})
+	deliver(t, b, "wf-1", "ghost")
 	servertest.Eventually(t, 5*time.Second, rec.want(1))
 	servertest.Eventually(t, 5*time.Second, settled(t, b, "readers"))
 }
