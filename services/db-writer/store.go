@@ -23,10 +23,17 @@ var (
 	moveStages string
 )
 
+// transaction begins one that PostgreSQL ends by itself when its client says nothing for 5 s. A member
+// that stands still in mid-transaction (SIGSTOP, a paused machine) would keep its rows locked, and
+// whoever took its events over would wait for it without end. A statement takes milliseconds to follow
+// the one before, so 5 s never meets a member that works. Set here and not when connecting: a pooler
+// between would refuse the parameter.
+var transaction = pgx.TxOptions{BeginQuery: "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'"}
+
 // store writes rows in one transaction and returns how many were new. An error leaves nothing behind.
 func store(ctx context.Context, pool *pgxpool.Pool, rows []row) (int, error) {
 	n := 0
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err := pgx.BeginTxFunc(ctx, pool, transaction, func(tx pgx.Tx) error {
 		fresh, err := insertNew(ctx, tx, rows)
 		if err != nil || len(fresh) == 0 {
 			return err

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"agentbus/pkg/devserver/servertest"
@@ -156,6 +157,34 @@ func TestMissingTableBlamesNoEvent(t *testing.T) {
 		t.Fatal(err)
 	}
 	wellStored(t, w.handle(t.Context(), course(t, "wf-1")))
+}
+
+// TestIdleTransactionIsEnded: a writer that stands still in mid-transaction lets go of its rows, and what
+// it says afterwards is told to be nobody's fault.
+func TestIdleTransactionIsEnded(t *testing.T) {
+	t.Parallel()
+	w := newWriter(t, servertest.Postgres(t))
+	late := pgx.BeginTxFunc(t.Context(), w.pool, transaction, func(still pgx.Tx) error {
+		rows := make([]row, 1)
+		var err error
+		if rows[0], err = newRow(0, course(t, "wf-1")[0]); err != nil {
+			return err
+		}
+		if _, err := insertNew(t.Context(), still, rows); err != nil {
+			return err
+		}
+		// The same event, taken over by another: it waits for the first transaction, then goes on.
+		if n, err := store(t.Context(), w.pool, rows); err != nil || n != 1 {
+			return fmt.Errorf("the other stored %d: %w", n, err)
+		}
+		return nil
+	})
+	if late == nil || classify(late) != failServer || strings.Contains(late.Error(), "the other stored") {
+		t.Errorf("the late commit: %v, want a failure of the server", late)
+	}
+	if n := count(t, w, "workflow_updates"); n != 1 {
+		t.Errorf("%d rows, want the other's", n)
+	}
 }
 
 func TestReadOnlyServerIsUnavailable(t *testing.T) {
