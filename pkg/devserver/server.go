@@ -52,13 +52,19 @@ func (s *Server) Done() <-chan struct{} { return s.current().done }
 // ctx's error is returned. Stopping a server that has ended is not an error.
 func (s *Server) Stop(ctx context.Context) error {
 	proc := s.current()
-	proc.signal(s.stopSignal)
-	select {
-	case <-proc.done:
-		return nil
-	case <-ctx.Done():
-		s.Kill()
-		return fmt.Errorf("server on port %d did not stop and was killed: %w", s.Port, context.Cause(ctx))
+	// Again every second: Redis refuses to end while it writes its first AOF, and forgets that it was asked.
+	again := time.NewTicker(time.Second)
+	defer again.Stop()
+	for {
+		proc.signal(s.stopSignal)
+		select {
+		case <-proc.done:
+			return nil
+		case <-again.C:
+		case <-ctx.Done():
+			s.Kill()
+			return fmt.Errorf("server on port %d did not stop and was killed: %w", s.Port, context.Cause(ctx))
+		}
 	}
 }
 

@@ -39,7 +39,7 @@ func (a *acker) run(ctx context.Context) {
 		}
 		for ctx.Err() == nil {
 			err := a.send()
-			if a.t.redisDown.set(err); err == nil {
+			if a.t.redisDown.set(acking, err); err == nil {
 				attempt = 1
 				break
 			}

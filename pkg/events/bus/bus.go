@@ -28,8 +28,9 @@ type Bus struct {
 	// reader serves blocking reads, which would starve a shared pool.
 	reader redis.UniversalClient
 
-	publisher *publisher
-	closeOnce sync.Once
+	classes    durabilities
+	publishers [Fsync + 1]*publisher // by class: who wants no confirmation does not wait for others'
+	closeOnce  sync.Once
 }
 
 // Open connects to Redis, checks that the server is fit (see [ErrServer]) and
@@ -38,6 +39,10 @@ type Bus struct {
 func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	classes, err := parseDurabilities(cfg.Durability)
+	if err != nil {
 		return nil, err
 	}
 	rdb, err := newClient(cfg.URL, 0)
@@ -51,13 +56,15 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Bus{cfg: cfg, rhythm: defaultRhythm, names: cfg.naming(), log: cfg.Log, metrics: newMetrics(cfg.Metrics), rdb: rdb, reader: reader}
+	b := &Bus{cfg: cfg, rhythm: defaultRhythm, classes: classes, names: cfg.naming(), log: cfg.Log, metrics: newMetrics(cfg.Metrics), rdb: rdb, reader: reader}
 	if err := b.awaitServer(ctx); err != nil {
 		_ = rdb.Close()
 		_ = reader.Close()
 		return nil, err
 	}
-	b.publisher = startPublisher(b)
+	for class := range b.publishers {
+		b.publishers[class] = startPublisher(b)
+	}
 	return b, nil
 }
 
@@ -102,7 +109,9 @@ func (silent) Printf(context.Context, string, ...any) {}
 func (b *Bus) Close() error {
 	var err error
 	b.closeOnce.Do(func() {
-		b.publisher.close()
+		for _, p := range b.publishers {
+			p.close()
+		}
 		err = b.reader.Close()
 		if e := b.rdb.Close(); err == nil {
 			err = e

@@ -27,6 +27,9 @@ type Config struct {
 	MaxEntries     int64         `envconfig:"BUS_MAX_ENTRIES" default:"1000000" desc:"hard cap of entries in one stream; what it drops unacknowledged is counted and alarmed"`
 	RequireDurable bool          `envconfig:"BUS_REQUIRE_DURABLE" default:"false" desc:"refuse a Redis without AOF or with an eviction policy, instead of warning"`
 
+	Durability   string `envconfig:"BUS_DURABILITY" default:"async" desc:"what must have happened before a publish returns: async, replica (WAIT) or fsync (WAITAOF, Redis 7.2), for all or by type: async,workflow.*=replica"`
+	WaitReplicas int    `envconfig:"BUS_WAIT_REPLICAS" default:"1" desc:"how many replicas the class replica waits for"`
+
 	Log     zerolog.Logger        `ignored:"true"`
 	Metrics prometheus.Registerer `ignored:"true"` // nil: none
 }
@@ -73,6 +76,9 @@ func (c Config) withDefaults() Config {
 	if c.MaxEntries == 0 {
 		c.MaxEntries = 1_000_000
 	}
+	if c.WaitReplicas == 0 {
+		c.WaitReplicas = 1
+	}
 	return c
 }
 
@@ -84,6 +90,8 @@ func (c Config) validate() error {
 		return fmt.Errorf("BUS_DEDUP_WINDOW: is %v; at least %v, twice the time a publisher keeps trying", c.DedupWindow, 2*publishPatience)
 	case c.Retention < 0:
 		return fmt.Errorf("BUS_RETENTION: is %v; not negative", c.Retention)
+	case c.WaitReplicas < 0:
+		return fmt.Errorf("BUS_WAIT_REPLICAS: is %d; at least 1", c.WaitReplicas)
 	case c.MaxEntries < 1000:
 		return fmt.Errorf("BUS_MAX_ENTRIES: is %d; at least 1000", c.MaxEntries)
 	}

@@ -83,13 +83,16 @@ func transient(err error) bool {
 	if err == nil || errors.Is(err, redis.ErrClosed) {
 		return false
 	}
+	if errors.Is(err, errNotDurable) {
+		return true
+	}
 	var ne net.Error
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &ne) || errors.Is(err, redis.ErrPoolTimeout) {
 		return true
 	}
 	var re redis.Error
 	if !errors.As(err, &re) {
-		return !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+		return false
 	}
 	for _, code := range []string{"LOADING", "READONLY", "OOM", "MISCONF", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS", "BUSY", "MOVED", "ASK"} {
 		if strings.HasPrefix(re.Error(), code) {

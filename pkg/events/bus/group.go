@@ -6,22 +6,18 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
-// join registers the group, makes it where it is missing, and takes the lease;
-// false means that ctx ended first.
+// join registers the group, makes it where it is missing, and takes the lease,
+// also over one an earlier process of this name left; false means that ctx ended
+// first.
 func (t *tenure) join(ctx context.Context) bool {
 	for attempt := 1; ctx.Err() == nil; attempt++ {
-		err := t.register(ctx)
-		if err == nil {
-			_, err = t.ensureGroups(ctx)
+		var err error
+		for part := 0; part < t.names.Parts() && err == nil; part++ {
+			_, err = t.enter(ctx, part, t.lease.value())
 		}
-		if err == nil {
-			err = t.lease.take(ctx)
-		}
-		if t.redisDown.set(err); err == nil {
+		if t.redisDown.set(0, err); err == nil {
 			return true
 		}
 		pause(ctx, backoff(attempt, 50*time.Millisecond, 2*time.Second, jitter))
@@ -29,39 +25,19 @@ func (t *tenure) join(ctx context.Context) bool {
 	return false
 }
 
-// register tells housekeeping that this group wants to see these types.
-func (t *tenure) register(ctx context.Context) error {
+// enter sees to it that the group is registered and on every stream of a
+// partition, takes the lease unless it is empty, and tells on how many streams
+// the group was missing.
+func (t *tenure) enter(ctx context.Context, part int, lease string) (made int, err error) {
 	names := make([]string, len(t.sub.Types))
 	for i, typ := range t.sub.Types {
 		names[i] = string(typ)
 	}
 	slices.Sort(names)
-	pipe := t.bus.rdb.Pipeline()
-	for part := range t.names.Parts() {
-		pipe.HSet(ctx, t.names.Groups(part), t.sub.Group, strings.Join(names, " "))
-	}
-	_, err := pipe.Exec(ctx)
-	return err
-}
-
-// ensureGroups makes the group on every stream where it is missing, reading from
-// the oldest entry, and reports how many it made.
-func (t *tenure) ensureGroups(ctx context.Context) (made int, err error) {
-	pipe := t.bus.rdb.Pipeline()
-	var cmds []*redis.StatusCmd
-	for part := range t.names.Parts() {
-		for _, stream := range t.streams(part) {
-			cmds = append(cmds, pipe.XGroupCreateMkStream(ctx, stream, t.sub.Group, "0"))
-		}
-	}
-	_, _ = pipe.Exec(ctx) // each command's own error is looked at below
-	for _, c := range cmds {
-		switch {
-		case c.Err() == nil:
-			made++
-		case !strings.HasPrefix(c.Err().Error(), "BUSYGROUP"):
-			return made, fmt.Errorf("make group %s: %w", t.sub.Group, c.Err())
-		}
+	keys := append([]string{t.names.Groups(part), t.names.Members(t.sub.Group, part)}, t.streams(part)...)
+	made, err = joinScript.Run(ctx, t.bus.rdb, keys, t.sub.Group, strings.Join(names, " "), t.bus.cfg.Member, lease).Int()
+	if err != nil {
+		return 0, fmt.Errorf("join group %s: %w", t.sub.Group, err)
 	}
 	return made, nil
 }
@@ -76,12 +52,11 @@ func (t *tenure) streams(part int) []string {
 }
 
 // recreate makes a lost group again and says so once.
-func (t *tenure) recreate(ctx context.Context) error {
-	made, err := t.ensureGroups(ctx)
+func (t *tenure) recreate(ctx context.Context, part int) error {
+	made, err := t.enter(ctx, part, "")
 	if err == nil && made > 0 {
 		t.recreated.Inc()
-		t.log.Warn().Int("streams", made).Msg("the group was missing in Redis and was made again, reading from the oldest entry")
-		err = t.register(ctx)
+		t.log.Warn().Int("partition", part).Int("streams", made).Msg("the group was missing in Redis and was made again, reading from the oldest entry")
 	}
 	return err
 }

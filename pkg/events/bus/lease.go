@@ -24,16 +24,6 @@ func newLease(t *tenure) lease {
 
 func (l *lease) value() string { return fmt.Sprintf("%s:%d", l.incarnation, l.counter) }
 
-// take writes the lease, also over one an earlier process of this name left.
-func (l *lease) take(ctx context.Context) error {
-	pipe := l.t.bus.rdb.Pipeline()
-	for part := range l.t.names.Parts() {
-		pipe.HSet(ctx, l.t.names.Members(l.t.sub.Group, part), l.t.bus.cfg.Member, l.value())
-	}
-	_, err := pipe.Exec(ctx)
-	return err
-}
-
 // keep raises the counter until ctx ends; false means that the lease is gone.
 // While Redis does not answer nobody can take it away either.
 func (l *lease) keep(ctx context.Context) bool {

@@ -39,9 +39,9 @@ func (l *look) run(ctx context.Context) {
 		if !l.t.gate.awaitOpen(ctx) {
 			return
 		}
-		// An error needs no word here: the readers tell when Redis is away.
-		_ = l.t.register(ctx) // again, in case Redis forgot: trimming must know the group
 		for part := range l.t.names.Parts() {
+			// An error needs no word here: the readers tell when Redis is away.
+			_ = l.t.recreate(ctx, part) // in case Redis forgot: trimming must know the group
 			if err := l.others(ctx, part); err == nil {
 				_ = l.own(ctx, part)
 			}

@@ -39,13 +39,13 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		claimed:      counter("claimed_total", "Entries taken over from a dead member, or found stranded under the own name.", "group"),
 		duplicates:   counter("duplicates_dropped_total", "Entries added without seq whose event id was known.", "group"),
 		recreated:    counter("group_recreated_total", "Times the group was missing in Redis and made again.", "group"),
-		lostToTrim:   counter("lost_to_trim_total", "Pending entries whose content was trimmed away before they were handled.", "group"),
+		lostToTrim:   counter("lost_to_trim_total", "Entries the hard cap removed before this group handled them: lost to it.", "group"),
 		deadLettered: counter("dead_letters_total", "Entries moved to the dead letters.", "group", "class"),
 		handlerSeconds: f.NewHistogramVec(prometheus.HistogramOpts{Name: "agentbus_bus_handler_seconds",
 			Help: "One run of a handler, or of a batch.", Buckets: prometheus.ExponentialBuckets(0.0001, 4, 12)}, []string{"group"}),
 		inHand:        gauge("in_hand", "Entries read and not yet acknowledged by this member."),
 		outage:        gauge("sink_unavailable", "1 while the group's sink is unavailable and reading has stopped."),
 		trimmed:       plain("trimmed_total", "Entries removed after every group acknowledged them."),
-		cappedUnacked: plain("capped_unacknowledged_total", "Entries the hard cap removed before every group acknowledged them: data loss."),
+		cappedUnacked: plain("capped_unacknowledged_total", "Entries the hard cap removed before every group acknowledged them: data loss, but for what members had in hand."),
 	}
 }

@@ -34,7 +34,7 @@ func (b *Bus) Publish(ctx context.Context, evs ...events.Event) ([]Receipt, erro
 	if err != nil {
 		return nil, err
 	}
-	return b.publisher.publish(ctx, items)
+	return b.publishers[b.classes.of(items)].publish(ctx, items)
 }
 
 // item is one event on its way: encoded, its keys spelled.
@@ -102,9 +102,10 @@ func (b *Bus) runPublish(ctx context.Context, items []item, c *Change) ([]Receip
 	ctx, cancel := context.WithTimeout(ctx, publishPatience)
 	defer cancel()
 	keys, args := publishArgs(items, c, b.cfg.DedupWindow)
+	class := b.classes.of(items)
 	for attempt := 1; ; attempt++ {
 		start := time.Now()
-		reply, err := publishScript.Run(ctx, b.rdb, keys, args...).Slice()
+		reply, err := b.publishDurably(ctx, class, keys, args)
 		if err == nil {
 			b.metrics.publishSeconds.Observe(time.Since(start).Seconds())
 			return b.receipts(items, reply)

@@ -43,15 +43,21 @@ func (t *tenure) read(ctx context.Context, part int) {
 		if ctx.Err() != nil {
 			return
 		}
-		if err != nil && strings.HasPrefix(err.Error(), "NOGROUP") {
-			err = t.recreate(ctx)
+		if err != nil && lostGroup(err) {
+			err = t.recreate(ctx, part)
 		}
-		if t.redisDown.set(err); err == nil {
+		if t.redisDown.set(part, err); err == nil {
 			attempt = 0
 			continue
 		}
 		pause(ctx, backoff(attempt, 20*time.Millisecond, time.Second, jitter))
 	}
+}
+
+// lostGroup: the group or a whole stream is gone; UNBLOCKED is how Redis 7.0 tells
+// a reader that was waiting for it.
+func lostGroup(err error) bool {
+	return strings.HasPrefix(err.Error(), "NOGROUP") || strings.HasPrefix(err.Error(), "UNBLOCKED")
 }
 
 // perStream turns room into COUNT, which Redis applies to each stream. When all

@@ -12,6 +12,12 @@ var publishLua string
 //go:embed lua/adopt.lua
 var adoptLua string
 
+//go:embed lua/join.lua
+var joinLua string
+
+//go:embed lua/duty.lua
+var dutyLua string
+
 //go:embed lua/claim.lua
 var claimLua string
 
@@ -34,6 +40,8 @@ var trimLua string
 var (
 	publishScript    = redis.NewScript(publishLua)
 	adoptScript      = redis.NewScript(adoptLua)
+	joinScript       = redis.NewScript(joinLua)
+	dutyScript       = redis.NewScript(dutyLua)
 	claimScript      = redis.NewScript(claimLua)
 	beatScript       = redis.NewScript(beatLua)
 	attemptScript    = redis.NewScript(attemptLua)

@@ -48,6 +48,9 @@ func (b *Bus) checkServer(ctx context.Context) error {
 	if !atLeast(version, minVersion) {
 		return fmt.Errorf("%w: it is version %s; at least %d.%d.%d is needed", ErrServer, version, minVersion[0], minVersion[1], minVersion[2])
 	}
+	if b.classes.strictest() == Fsync && !atLeast(version, [3]int{7, 2, 0}) {
+		return fmt.Errorf("%w: BUS_DURABILITY asks for fsync, which needs WAITAOF of Redis 7.2; it is version %s: use replica, or appendfsync always", ErrServer, version)
+	}
 	var faults []string
 	if infoField(info, "aof_enabled") != "1" {
 		faults = append(faults, "AOF is off, a restart loses events: set appendonly yes")

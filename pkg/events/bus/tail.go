@@ -62,12 +62,12 @@ func (b *Bus) tailPart(ctx context.Context, part int, types []events.Type, from 
 		}
 		if err != nil && !errors.Is(err, redis.Nil) {
 			if ctx.Err() == nil {
-				down.set(err)
+				down.set(part, err)
 			}
 			pause(ctx, backoff(attempt, 20*time.Millisecond, time.Second, jitter))
 			continue
 		}
-		down.set(nil)
+		down.set(part, nil)
 		attempt = 0
 		var ds []*delivery
 		for _, s := range found {

@@ -2,11 +2,8 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"agentbus/pkg/events"
 )
@@ -29,23 +26,20 @@ func (b *Bus) tidy(ctx context.Context) {
 			err = b.trimAll(ctx)
 		}
 		if ctx.Err() == nil {
-			down.set(err)
+			down.set(0, err)
 		}
 	}
 }
 
 // holdLease takes the lease of a duty, or prolongs it.
 func (b *Bus) holdLease(ctx context.Context, duty string, life time.Duration) (bool, error) {
-	key := b.names.Lease(duty)
-	holder, err := b.rdb.SetArgs(ctx, key, b.cfg.Member, redis.SetArgs{Mode: "NX", Get: true, TTL: life}).Result()
-	switch {
-	case errors.Is(err, redis.Nil): // nobody held it
-		return true, nil
-	case err != nil || holder != b.cfg.Member:
-		return false, err
-	}
-	return true, b.rdb.PExpire(ctx, key, life).Err()
+	n, err := dutyScript.Run(ctx, b.rdb, []string{b.names.Lease(duty)}, b.cfg.Member, life.Milliseconds()).Int()
+	return n == 1, err
 }
+
+// capStep bounds what the hard cap removes in one script call: about 3 ms of the
+// server's time.
+const capStep = 1000
 
 // trimAll trims every stream as trim.lua says.
 func (b *Bus) trimAll(ctx context.Context) error {
@@ -56,18 +50,38 @@ func (b *Bus) trimAll(ctx context.Context) error {
 	keepFrom := fmt.Sprintf("%d-0", now.Add(-b.cfg.Retention).UnixMilli())
 	for part := range b.names.Parts() {
 		for _, spec := range events.Catalogue() {
-			keys := []string{b.names.Stream(spec.Type, part), b.names.Groups(part), b.names.Adopted(spec.Type, part)}
-			n, err := trimScript.Run(ctx, b.rdb, keys, string(spec.Type), keepFrom, b.cfg.MaxEntries).Int64Slice()
-			if err != nil {
-				return fmt.Errorf("trim %s: %w", keys[0], err)
-			}
-			b.metrics.trimmed.Add(float64(n[0]))
-			if n[1] > 0 {
-				b.metrics.cappedUnacked.Add(float64(n[1]))
-				b.log.Error().Str("stream", keys[0]).Int64("entries", n[1]).
-					Msg("the hard cap removed entries that a group had not acknowledged: they are lost to it; see BUS_MAX_ENTRIES")
+			if err := b.trim(ctx, spec.Type, part, keepFrom); err != nil {
+				return err
 			}
 		}
+	}
+	return nil
+}
+
+// trim trims one stream, and counts and tells what the hard cap took from groups
+// that had not acknowledged it.
+func (b *Bus) trim(ctx context.Context, typ events.Type, part int, keepFrom string) error {
+	keys := []string{b.names.Stream(typ, part), b.names.Groups(part), b.names.Adopted(typ, part)}
+	var capped int64
+	for more := true; more; {
+		reply, err := trimScript.Run(ctx, b.rdb, keys, string(typ), keepFrom, b.cfg.MaxEntries, capStep).Slice()
+		if err != nil {
+			return fmt.Errorf("trim %s: %w", keys[0], err)
+		}
+		number := func(v any) int64 { n, _ := v.(int64); return n }
+		b.metrics.trimmed.Add(float64(number(reply[0])))
+		capped += number(reply[1])
+		more = number(reply[2]) == 1
+		for _, row := range reply[3:] {
+			if f, ok := row.([]any); ok && len(f) == 2 {
+				b.metrics.lostToTrim.WithLabelValues(fmt.Sprint(f[0])).Add(float64(number(f[1])))
+			}
+		}
+	}
+	if capped > 0 {
+		b.metrics.cappedUnacked.Add(float64(capped))
+		b.log.Error().Str("stream", keys[0]).Int64("entries", capped).
+			Msg("the hard cap removed entries that a group had not acknowledged: they are lost to it; see BUS_MAX_ENTRIES")
 	}
 	return nil
 }

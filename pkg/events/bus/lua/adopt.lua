@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Admits entries that others added without seq, the same way for every group.
 --
 -- KEYS  per entry 3: its type's hash of adopted entries, its workflow's counter,
@@ -8,6 +9,8 @@
 --
 -- Atomic because: every group reads the entry, the first to ask decides, and the
 -- others must be told the same, also long after the dedup window.
+-- Runs when Redis is out of memory too: entries that are there must be handled,
+-- and none can be added then.
 local out = {}
 for i = 1, #KEYS / 3 do
   local adopted, counter, memory = KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i]

@@ -45,6 +45,8 @@ for i = 1, n do
   local known = redis.call('GET', memory)
   if known then
     local seq, id = string.match(known, '^(%d+) (%S+)')
+    -- A write, so that a WAIT behind a repeat waits for what the first try added.
+    redis.call('PEXPIRE', memory, window)
     out[i + 1] = {1, id, tonumber(seq)}
   else
     local seq = redis.call('INCR', counter)
