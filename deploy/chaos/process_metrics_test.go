@@ -49,16 +49,17 @@ func (s *system) failures(p *localstack.Process, kind string) float64 {
 	return s.sample(p, "agentbus_db_failures_total", kind)
 }
 
-// rss is a process's memory in bytes; 0 when it is gone.
-func rss(t *testing.T, pid int) int {
+// peak is the most memory that a process has had resident, in bytes.
+func peak(t *testing.T, pid int) int {
 	t.Helper()
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0
+		t.Fatal(err)
 	}
-	var total, resident int
-	if _, err := fmt.Sscan(string(data), &total, &resident); err != nil {
-		t.Fatalf("statm of %d: %v in %q", pid, err, strings.TrimSpace(string(data)))
+	_, rest, _ := strings.Cut(string(data), "VmHWM:")
+	var kib int
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		t.Fatalf("VmHWM of %d: %v", pid, err)
 	}
-	return resident * os.Getpagesize()
+	return kib << 10
 }
