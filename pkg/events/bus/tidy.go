@@ -50,7 +50,17 @@ func (b *Bus) trimAll(ctx context.Context) error {
 	keepFrom := fmt.Sprintf("%d-0", now.Add(-b.cfg.Retention).UnixMilli())
 	for part := range b.names.Parts() {
 		for _, spec := range events.Catalogue() {
-			if err := b.trim(ctx, spec.Type, part, keepFrom); err != nil {
+			if err := b.trim(ctx, b.names.Stream(spec.Type, part), spec.Type, part, keepFrom); err != nil {
+				return err
+			}
+		}
+		groups, err := b.rdb.HKeys(ctx, b.names.Groups(part)).Result()
+		if err != nil {
+			return err
+		}
+		for _, group := range groups {
+			// Of no type, so that only the group itself counts.
+			if err := b.trim(ctx, b.names.Replays(group, part), "", part, keepFrom); err != nil {
 				return err
 			}
 		}
@@ -60,8 +70,8 @@ func (b *Bus) trimAll(ctx context.Context) error {
 
 // trim trims one stream, and counts and tells what the hard cap took from groups
 // that had not acknowledged it.
-func (b *Bus) trim(ctx context.Context, typ events.Type, part int, keepFrom string) error {
-	keys := []string{b.names.Stream(typ, part), b.names.Groups(part), b.names.Adopted(typ, part)}
+func (b *Bus) trim(ctx context.Context, stream string, typ events.Type, part int, keepFrom string) error {
+	keys := []string{stream, b.names.Groups(part), b.names.Adopted(typ, part)}
 	var capped int64
 	for more := true; more; {
 		reply, err := trimScript.Run(ctx, b.rdb, keys, string(typ), keepFrom, b.cfg.MaxEntries, capStep).Slice()

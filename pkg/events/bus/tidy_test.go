@@ -2,7 +2,9 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,5 +46,36 @@ func TestTrimKeepsWhatAGroupHasNotAcknowledged(t *testing.T) {
 	servertest.Eventually(t, 5*time.Second, length(7)) // seq 4 to 10 wait for the slow group
 	close(blocked)
 	servertest.Eventually(t, 5*time.Second, length(0))
+	servertest.Eventually(t, 5*time.Second, settled(t, b, "slow"))
 	stopSlow()
+}
+
+func TestReplaysAreTrimmedOnceHandled(t *testing.T) {
+	t.Parallel()
+	b := open(t, Config{Retention: time.Nanosecond})
+	var mended atomic.Bool
+	consume(t, b, Subscription{Handle: func(context.Context, Message) error {
+		if mended.Load() {
+			return nil
+		}
+		return Permanent(errors.New("not yet"))
+	}})
+	if _, err := b.Publish(t.Context(), event(t, "wf-1", 1)); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Eventually(t, 5*time.Second, func() error {
+		letters, err := b.DeadLetters(t.Context(), "readers", LetterFilter{})
+		if err != nil || len(letters) == 0 {
+			return fmt.Errorf("%d dead letters, %w", len(letters), err)
+		}
+		mended.Store(true)
+		return b.Replay(t.Context(), "readers", letters[0].ID, "tester")
+	})
+	servertest.Eventually(t, 5*time.Second, func() error {
+		if n := b.rdb.XLen(t.Context(), b.names.Replays("readers", 0)).Val(); n != 0 {
+			return fmt.Errorf("%d replayed entries are kept", n)
+		}
+		return nil
+	})
+	servertest.Eventually(t, 5*time.Second, settled(t, b, "readers"))
 }
