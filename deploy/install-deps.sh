@@ -4,7 +4,8 @@
 # cluster is created: the stack runs private servers of its own.
 #
 #   deploy/install-deps.sh              Redis and PostgreSQL, unless REDIS_URL / DATABASE_URL name servers
-#   deploy/install-deps.sh --for-tests  both in any case, and the C compiler the race detector needs
+#   deploy/install-deps.sh --for-tests  both in any case, the C compiler the race detector needs, and
+#                                       promtool, which tests the alert rules
 #   deploy/install-deps.sh --dev        the same and a browser, for the live page
 set -eu
 
@@ -14,7 +15,7 @@ for arg; do
     --for-tests) for_tests=1 ;;
     --dev) for_tests=1 dev=1 ;;
     *)
-        sed -n '2,8s/^# \{0,1\}//p' "$0"
+        sed -n '2,9s/^# \{0,1\}//p' "$0"
         case $arg in -h | --help) exit 0 ;; esac
         echo "unknown argument: $arg" >&2
         exit 2
@@ -36,6 +37,28 @@ have_postgres() {
 
 have_browser() { have chromium || have chromium-browser || have google-chrome; }
 
+# promtool alone is taken out of Debian's package: installed, that brings a server, a user and a dozen
+# packages of its web page, 100 MB that no test needs. A copy in the checkout needs no root either.
+tools=$(cd "$(dirname "$0")/.." && pwd)/bin/tools
+have_promtool() { have promtool || [ -x "$tools/promtool" ]; }
+fetch_promtool() (
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    cd "$work"
+    echo "fetching promtool into $tools"
+    {
+        apt-get download -qq prometheus || { as_root apt-get update -qq && apt-get download -qq prometheus; }
+        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xf - ./usr/bin/promtool
+        mkdir -p "$tools"
+        mv usr/bin/promtool "$tools/promtool"
+    } >log 2>&1 || {
+        cat log >&2
+        echo "could not get promtool out of Debian's package prometheus, see above" >&2
+        return 1
+    }
+)
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
 # Packages by their Debian names.
 missing=
 need() { missing="$missing $*"; }
@@ -47,6 +70,9 @@ if [ -n "$for_tests" ]; then
     have apt-get && { [ -e /usr/include/stdlib.h ] || need libc6-dev; }
 fi
 [ -z "$dev" ] || have_browser || need chromium
+if [ -n "$for_tests" ] && ! have_promtool; then
+    if have apt-get; then fetch_promtool; else need promtool; fi
+fi
 [ -n "$missing" ] || exit 0
 
 if ! have apt-get; then
@@ -55,6 +81,7 @@ if ! have apt-get; then
         redis-server) hint="Redis 7.0.5 or newer (macOS: brew install redis), or set REDIS_URL to a running server" ;;
         postgresql) hint="PostgreSQL 14 or newer (macOS: brew install postgresql@17), or set DATABASE_URL to a running server" ;;
         gcc) hint="a C compiler, for the race detector (macOS: xcode-select --install)" ;;
+        promtool) hint="promtool, for the tests of the alert rules (macOS: brew install prometheus)" ;;
         chromium) hint="Chromium or Chrome, for the tests of the live page" ;;
         *) hint=$package ;;
         esac

@@ -1,0 +1,44 @@
+package main
+
+import (
+	"errors"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// TestAlerts plays the scenarios beside the rules: Prometheus' own tool says when each alert fires and
+// when it does not. They live in a folder of their own, since Prometheus would load them with the rules.
+func TestAlerts(t *testing.T) {
+	t.Parallel()
+	tool, err := promtool()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ verb, files string }{
+		{"check", "rules/*.yml"},
+		{"test", "tests/*.yml"},
+	} {
+		t.Run(c.verb, func(t *testing.T) {
+			t.Parallel()
+			files, err := filepath.Glob(filepath.Join(prometheusDir, c.files))
+			if err != nil || len(files) == 0 {
+				t.Fatalf("%s: %v, %v", c.files, files, err)
+			}
+			if out, err := exec.CommandContext(t.Context(), tool, append([]string{c.verb, "rules"}, files...)...).CombinedOutput(); err != nil {
+				t.Errorf("promtool %s rules: %v\n%s", c.verb, err, out)
+			}
+		})
+	}
+}
+
+// promtool is the one in PATH, or the one deploy/install-deps.sh fetched.
+func promtool() (string, error) {
+	const fetched = "../../bin/tools/promtool"
+	for _, name := range []string{"promtool", fetched} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path, nil
+		}
+	}
+	return "", errors.New("promtool is missing; run: deploy/install-deps.sh --for-tests")
+}
