@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -231,3 +232,14 @@ func recovered(t testing.TB, since time.Time, limit time.Duration, b *bus.Bus, g
 	return time.Since(since)
 }
 
+// had wants an event to have had its effect in every group.
+func had(l *ledger.Ledger, id string) func() error {
+	return func() error {
+		for _, g := range l.Report().Groups {
+			if slices.Contains(g.Lost, id) {
+				return fmt.Errorf("%s: event %s had no effect", g.Group, id)
+			}
+		}
+		return nil
+	}
+}
