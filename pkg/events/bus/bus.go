@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,6 +28,10 @@ type Bus struct {
 	rdb redis.UniversalClient
 	// reader serves blocking reads, which would starve a shared pool.
 	reader redis.UniversalClient
+
+	// trouble is why publishing does not get on, for callers whose time is up; nil
+	// when it does.
+	trouble atomic.Pointer[error]
 
 	classes    durabilities
 	publishers [Fsync + 1]*publisher // by class: who wants no confirmation does not wait for others'

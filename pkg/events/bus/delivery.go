@@ -21,6 +21,9 @@ type delivery struct {
 	ms        uint64   // the entry id's time, for merging streams
 }
 
+// fresh: its first attempt, which was counted when it was read, has not begun.
+func (d *delivery) fresh() bool { return d.begun == 0 && !d.recovered }
+
 // suspect: it was in hand more than once when its member died.
 func (d *delivery) suspect() bool { return d.recovered && d.begun >= 2 }
 

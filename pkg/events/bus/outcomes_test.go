@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 )
@@ -186,4 +188,30 @@ func TestAReplayThatDiesAgainKeepsItsOrigin(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// TestUnavailableIsTakenBackInRedis: a member that is killed while its sink is away must not leave the
+// attempts behind that did not count, or the entry runs out of them.
+func TestUnavailableIsTakenBackInRedis(t *testing.T) {
+	t.Parallel()
+	b := open(t, Config{})
+	e := event(t, "wf-1", 1)
+	if _, err := b.Publish(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	var calls atomic.Int64
+	consume(t, b, Subscription{Handle: func(context.Context, Message) error {
+		calls.Add(1)
+		return Unavailable(errors.New("away"))
+	}})
+	servertest.Eventually(t, 10*time.Second, func() error {
+		pending, err := b.rdb.XPendingExt(t.Context(), &redis.XPendingExtArgs{Stream: b.names.Stream(e.Type, 0), Group: "readers", Start: "-", End: "+", Count: 10}).Result()
+		if err != nil {
+			return err
+		}
+		if calls.Load() < 3 || len(pending) != 1 || pending[0].RetryCount != 0 {
+			return fmt.Errorf("after %d calls %+v is pending, want no attempt counted", calls.Load(), pending)
+		}
+		return nil
+	})
 }

@@ -107,12 +107,14 @@ func (b *Bus) runPublish(ctx context.Context, items []item, c *Change) ([]Receip
 		start := time.Now()
 		reply, err := b.publishDurably(ctx, class, keys, args)
 		if err == nil {
+			b.trouble.Store(nil)
 			b.metrics.publishSeconds.Observe(time.Since(start).Seconds())
 			return b.receipts(items, reply)
 		}
 		if !transient(err) {
 			return nil, fmt.Errorf("publish: %w", err)
 		}
+		b.trouble.Store(&err)
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("publish: outcome unknown after %d tries: %w", attempt, err)

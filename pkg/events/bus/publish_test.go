@@ -178,3 +178,18 @@ func BenchmarkPublish(b *testing.B) {
 		}
 	})
 }
+
+// TestPublishSaysWhyItWaited: a caller whose time is up hears what Redis said.
+func TestPublishSaysWhyItWaited(t *testing.T) {
+	t.Parallel()
+	srv := servertest.OwnRedis(t, devserver.RedisOptions{})
+	b := open(t, Config{URL: srv.URL})
+	if err := b.rdb.ConfigSet(t.Context(), "maxmemory", "1mb").Err(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := b.Publish(ctx, event(t, "wf-1", 1)); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "OOM") {
+		t.Errorf("publishing ended with %v; want the deadline and Redis' OOM", err)
+	}
+}

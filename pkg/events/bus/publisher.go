@@ -51,6 +51,9 @@ func (p *publisher) publish(ctx context.Context, items []item) ([]Receipt, error
 	case <-call.done:
 		return call.receipts, call.err
 	case <-ctx.Done():
+		if why := p.bus.trouble.Load(); why != nil {
+			return nil, fmt.Errorf("publish: outcome unknown: %w, while Redis answered: %w", context.Cause(ctx), *why)
+		}
 		return nil, fmt.Errorf("publish: outcome unknown: %w", context.Cause(ctx))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 )
@@ -45,13 +46,20 @@ func (t *tenure) runBatch(working context.Context, batch []*delivery) {
 	t.handlerSeconds.Observe(time.Since(start).Seconds())
 
 	var outage error
+	var back []*delivery
 	for i, d := range batch {
 		var un *unavailableError
 		if errs != nil && errors.As(errs[i], &un) {
 			outage = errs[i]
 		}
-		t.settle(working, d, errOf(errs, i))
+		if t.settle(working, d, errOf(errs, i)) {
+			back = append(back, d)
+		}
 	}
+	if slices.ContainsFunc(batch, func(d *delivery) bool { return d.recovered }) {
+		t.acks.flush() // a neighbour of a suspect must not be begun again
+	}
+	t.release(working, back)
 	t.gate.report(outage)
 }
 
@@ -60,44 +68,6 @@ func errOf(errs []error, i int) error {
 		return nil
 	}
 	return errs[i]
-}
-
-// begin counts the attempt. The first of a fresh entry was counted when it was
-// read; later ones are written down before they run, so that a handler which
-// kills its process runs out of attempts too.
-func (t *tenure) begin(ctx context.Context, batch []*delivery) []*delivery {
-	ready := make([]*delivery, 0, len(batch))
-	for _, d := range batch {
-		if d.begun == 0 && !d.recovered {
-			d.begun, d.Attempt = 1, 1
-			ready = append(ready, d)
-			continue
-		}
-		if d.begun >= t.sub.MaxDeliveries {
-			t.bury(d, "crash", fmt.Errorf("attempt %d did not end: its member died or stood still", d.begun))
-			continue
-		}
-		switch ours, err := t.count(ctx, d, d.begun+1); {
-		case err != nil: // Redis is away: try the entry again a little later
-			t.later(d, backoff(1, t.sub.BackoffMin, t.sub.BackoffMax, jitter))
-		case !ours:
-			t.hand.remove(d)
-		default:
-			d.begun++
-			d.Attempt = d.begun
-			ready = append(ready, d)
-		}
-	}
-	return ready
-}
-
-// count writes the number of begun attempts into the pending list; false means
-// the entry is no longer this member's.
-func (t *tenure) count(ctx context.Context, d *delivery, begun int) (bool, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackPatience)
-	defer cancel()
-	n, err := attemptScript.Run(ctx, t.bus.rdb, []string{d.Stream}, t.sub.Group, t.bus.cfg.Member, d.EntryID, begun).Int()
-	return n == 1, err
 }
 
 // call runs the handler with its time limit, turns a panic into an error, and
@@ -142,26 +112,22 @@ func all(n int, err error) []error {
 }
 
 // settle is the table of the design: what the handler says, what the bus does.
-func (t *tenure) settle(working context.Context, d *delivery, err error) {
+// True means that the attempt does not count: the entry is to be released.
+func (t *tenure) settle(working context.Context, d *delivery, err error) (release bool) {
 	var perm *permanentError
 	var un *unavailableError
 	switch {
 	case err == nil:
 		t.handled.Inc()
 		t.acks.add(d)
-		if d.recovered { // a neighbour of a suspect must not be begun again
-			t.acks.flush()
-		}
 	case errors.Is(context.Cause(working), ErrLost):
 		t.hand.remove(d)
 	case errors.As(err, &perm):
 		t.bury(d, class(err), err)
 	case errors.As(err, &un):
-		d.begun--
-		t.release(working, d)
+		return true
 	case errors.Is(context.Cause(working), ErrDraining):
-		d.begun--
-		t.release(working, d)
+		return true
 	case d.begun >= t.sub.MaxDeliveries:
 		t.bury(d, class(err), err)
 	default:
@@ -171,20 +137,7 @@ func (t *tenure) settle(working context.Context, d *delivery, err error) {
 			Int("attempt", d.begun).Dur("retry_in", wait).Msg("handling an event failed; it is tried again")
 		t.later(d, wait)
 	}
-}
-
-// release takes an attempt back that does not count: into the queue while the
-// member stays, into Redis for whoever takes the entry over when it leaves.
-func (t *tenure) release(working context.Context, d *delivery) {
-	if d.begun == 0 {
-		d.recovered = true // written down anew when it is begun again
-	}
-	if context.Cause(working) == nil {
-		t.lanes.push(d)
-		return
-	}
-	_, _ = t.count(working, d, d.begun)
-	t.hand.remove(d)
+	return false
 }
 
 // later queues the entry again after wait.
