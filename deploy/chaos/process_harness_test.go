@@ -89,7 +89,7 @@ func newSystem(t *testing.T, replicas map[string]int, env map[string]map[string]
 func (s *system) stop(dir string) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := s.Stack.Stop(ctx); err != nil {
+	if err := s.Stop(ctx); err != nil {
 		s.Error(err)
 	}
 	if s.Failed() {

@@ -14,14 +14,20 @@ import (
 	"agentbus/pkg/events"
 )
 
-// TestKill9BetweenEffectAndAcknowledgement kills one of two db-writers at random points under load.
+// TestKill9BetweenEffectAndAcknowledgement kills one of two db-writers at random points under load, and a
+// log-aggregator now and then, whose lines may come twice but must come.
 // Redis is made to hold back writes for a moment first, acknowledgements with them, while PostgreSQL
 // goes on: so that what dies has stored rows that it could not acknowledge any more.
 func TestKill9BetweenEffectAndAcknowledgement(t *testing.T) {
-	s := newSystem(t, map[string]int{"db-writer": 2}, nil)
+	s := newSystem(t, map[string]int{"db-writer": 2, "log-aggregator": 2}, nil)
 	producers := s.startProducers(4, 5*time.Millisecond)
 	kills, caught := rounds(10, 50), 0
-	for range kills {
+	for i := range kills {
+		if i%4 == 3 {
+			other := s.Process(fmt.Sprintf("log-aggregator-%d", 1+rand.IntN(2)))
+			other.Kill()
+			s.start(other)
+		}
 		victim := s.Process(fmt.Sprintf("db-writer-%d", 1+rand.IntN(2)))
 		s.reach(1 + rand.IntN(1000))
 		caught += s.killUnacknowledged(victim)
