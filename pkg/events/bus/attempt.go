@@ -8,8 +8,11 @@ import (
 
 // begin counts the attempt. The first of a fresh entry was counted when it was
 // read; later ones are written down before they run, so that a handler which
-// kills its process runs out of attempts too.
-func (t *tenure) begin(ctx context.Context, batch []*delivery) []*delivery {
+// kills its process runs out of attempts too. Those of a probe would be taken
+// back: only suspects' are counted, so that a member which is killed while its
+// sink is away leaves nothing counted behind.
+func (t *tenure) begin(ctx context.Context, batch []*delivery, probe bool) []*delivery {
+	uncounted := func(d *delivery) bool { return d.fresh() || probe && !d.suspect() }
 	var again []*delivery
 	open := make([]*delivery, 0, len(batch))
 	for _, d := range batch {
@@ -17,7 +20,7 @@ func (t *tenure) begin(ctx context.Context, batch []*delivery) []*delivery {
 			t.bury(d, "crash", fmt.Errorf("attempt %d did not end: its member died or stood still", d.begun))
 			continue
 		}
-		if !d.fresh() {
+		if !uncounted(d) {
 			again = append(again, d)
 		}
 		open = append(open, d)
@@ -26,7 +29,7 @@ func (t *tenure) begin(ctx context.Context, batch []*delivery) []*delivery {
 	ready := open[:0]
 	for _, d := range open {
 		switch held, counted := ours[d]; {
-		case d.fresh() || held:
+		case uncounted(d) || held:
 			d.begun++
 			d.Attempt = d.begun
 			ready = append(ready, d)

@@ -29,16 +29,17 @@ func newGate(log zerolog.Logger, gauge prometheus.Gauge) *gate {
 	return &gate{log: log, gauge: gauge, changed: make(chan struct{})}
 }
 
-// enter blocks until a worker may run its batch; false means that ctx has ended
-// while the sink is unavailable.
-func (g *gate) enter(ctx context.Context) bool {
+// enter blocks until a worker may run its batch, as a probe while the sink is
+// unavailable; pass is false when ctx has ended before.
+func (g *gate) enter(ctx context.Context) (pass, probe bool) {
 	for {
 		g.mu.Lock()
 		wait := time.Until(g.next)
 		if !g.down || (!g.probing && wait <= 0) {
 			g.probing = g.down
+			probe = g.probing
 			g.mu.Unlock()
-			return true
+			return true, probe
 		}
 		if g.probing {
 			wait = time.Hour
@@ -51,7 +52,7 @@ func (g *gate) enter(ctx context.Context) bool {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
-			return false
+			return false, false
 		}
 		timer.Stop()
 	}

@@ -23,16 +23,19 @@ func (t *tenure) work(reading, working context.Context) {
 			return
 		}
 		suspect := batch[0].suspect()
-		if working.Err() == nil && t.gate.enter(reading) {
-			t.runBatch(working, batch)
+		if working.Err() == nil {
+			if pass, probe := t.gate.enter(reading); pass {
+				t.runBatch(working, batch, probe)
+			}
 		}
 		t.lanes.done(batch, suspect)
 	}
 }
 
 // runBatch hands a batch to the handler and settles each message by its error.
-func (t *tenure) runBatch(working context.Context, batch []*delivery) {
-	batch = t.begin(working, batch)
+// A probe is expected to fail.
+func (t *tenure) runBatch(working context.Context, batch []*delivery, probe bool) {
+	batch = t.begin(working, batch, probe)
 	if len(batch) == 0 {
 		t.gate.report(nil)
 		return
