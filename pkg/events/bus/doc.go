@@ -24,7 +24,8 @@
 //
 // A member holds a lease: a counter in Redis that it raises every few seconds. A
 // member whose counter stands still for three looks of another member is dead;
-// in one script its lease is checked again and its entries move. Looks are
+// in one script its lease is checked again and its entries move. One that took
+// leave with entries in its hands says so in its lease; they move at once. Looks are
 // counted, clocks are not compared, so a jump of Redis' clock moves nothing. A
 // member that was stopped and wakes up finds its lease gone, cancels the handlers
 // it runs and joins anew: it acknowledges nothing that is no longer its own.

@@ -70,3 +70,27 @@ func TestDrainCancelsAHandlerThatTakesTooLong(t *testing.T) {
 		t.Errorf("the next member runs it as attempt %d; want 1", got)
 	}
 }
+
+// TestWhatIsLeftBehindMovesAtOnce: the leaving member said so, nobody has to see
+// its lease stand still. The successor looks once only, when it begins.
+func TestWhatIsLeftBehindMovesAtOnce(t *testing.T) {
+	t.Parallel()
+	b := open(t, Config{})
+	begun := make(chan struct{}, 1)
+	stop := consume(t, b, Subscription{Concurrency: 1, DrainTimeout: time.Millisecond, Handle: func(ctx context.Context, _ Message) error {
+		begun <- struct{}{}
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}})
+	if _, err := b.Publish(t.Context(), event(t, "wf-1", 1), event(t, "wf-1", 2), event(t, "wf-1", 3)); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	stop()
+	other := open(t, Config{Prefix: b.cfg.Prefix})
+	other.rhythm.look = time.Hour
+	var rec record
+	consume(t, other, Subscription{Handle: rec.handle})
+	servertest.Eventually(t, 5*time.Second, rec.want(3))
+	servertest.Eventually(t, 5*time.Second, settled(t, other, "readers"))
+}

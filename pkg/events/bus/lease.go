@@ -53,8 +53,12 @@ func (l *lease) beat(ctx context.Context, part int) (held bool, err error) {
 	return n == 1, err
 }
 
+// leftLease is the lease of a member that took leave with entries in its hands.
+// Nobody has to wait until it stands still.
+const leftLease = "left"
+
 // leave removes the member where it holds nothing. Where it still does, the lease
-// stays behind unraised and the others take the entries over.
+// becomes [leftLease], and the others take the entries over when they next look.
 func (l *lease) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), ackPatience)
 	defer cancel()

@@ -27,15 +27,12 @@ func newLook(t *tenure) *look {
 	return &look{t: t, seen: make(map[string]sighting), stranded: make([]map[entryKey]struct{}, t.names.Parts())}
 }
 
+// run looks at once, since a successor must find what its predecessor left though
+// neither lives for long, and then at every tick.
 func (l *look) run(ctx context.Context) {
 	tick := time.NewTicker(l.t.bus.rhythm.look)
 	defer tick.Stop()
 	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
 		if !l.t.gate.awaitOpen(ctx) {
 			return
 		}
@@ -45,6 +42,11 @@ func (l *look) run(ctx context.Context) {
 			if err := l.others(ctx, part); err == nil {
 				_ = l.own(ctx, part)
 			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
 		}
 	}
 }
@@ -61,13 +63,13 @@ func (l *look) others(ctx context.Context, part int) error {
 		}
 		key := fmt.Sprint(part, "/", member)
 		s, known := l.seen[key]
-		if !known || s.lease != lease {
-			l.seen[key] = sighting{lease: lease}
-			continue
+		if known && s.lease == lease {
+			s.still++
+		} else {
+			s = sighting{lease: lease}
 		}
-		s.still++
 		l.seen[key] = s
-		if s.still < deadLooks {
+		if s.still < deadLooks && lease != leftLease {
 			continue
 		}
 		gone, err := l.claim(ctx, part, member, lease)

@@ -7,7 +7,7 @@
 -- Returns {removed 0|1, then per moved entry {index of its stream in KEYS - 2, entry id,
 --       deliveries so far}}; the entries are now pending under the caller.
 --       With caller = dead member and 5 = 0 a member takes leave: nothing moves, it
---       is removed where it holds nothing.
+--       is removed where it holds nothing, else its lease becomes 'left'.
 --
 -- Atomic because: the member may raise its counter between the look and the
 -- claim; then it is alive and nothing must move. A consumer is deleted only when
@@ -36,5 +36,9 @@ for i = 2, #KEYS do
     end
   end
 end
-if not left then redis.call('HDEL', KEYS[1], ARGV[3]) end
+if not left then
+  redis.call('HDEL', KEYS[1], ARGV[3])
+elseif ARGV[2] == ARGV[3] then
+  redis.pcall('HSET', KEYS[1], ARGV[3], 'left') -- refused when out of memory: then its lease stands still
+end
 return {left and 0 or 1, unpack(moved)}
