@@ -185,7 +185,7 @@ func TestPublishSaysWhyItWaited(t *testing.T) {
 	t.Parallel()
 	srv := servertest.OwnRedis(t, devserver.RedisOptions{})
 	b := open(t, Config{URL: srv.URL})
-	if err := b.rdb.ConfigSet(t.Context(), "maxmemory", "1mb").Err(); err != nil {
+	if err := b.rdb.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
