@@ -69,7 +69,7 @@ func TestSIGTERMUnderFullLoad(t *testing.T) {
 		replicas[service] = 2
 	}
 	s := newSystem(t, replicas, nil)
-	n := rounds(1, 5)
+	n := rounds(1, 3)
 	var slowest time.Duration
 	for range n {
 		producers := s.startProducers(8, 0)
