@@ -54,6 +54,7 @@ var outages = []outage{
 // letter, memory stays bounded, an alert's metric shows it, the other groups do not notice, and
 // everything is stored afterwards.
 func TestDatabaseOutages(t *testing.T) {
+	t.Parallel()
 	for _, o := range outages {
 		t.Run(o.name, func(t *testing.T) { o.test(t) })
 	}
@@ -63,6 +64,7 @@ func (o outage) test(t *testing.T) {
 	if o.long {
 		long(t)
 	}
+	t.Parallel() // most of it is waiting
 	s := newSystem(t, map[string]int{"db-writer": 1, "log-aggregator": 1, "metrics-collector": 1, "websocket-manager": 1}, nil)
 	writer := s.Process("db-writer-1")
 	producers := s.startProducers(2, 10*time.Millisecond)

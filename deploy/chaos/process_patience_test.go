@@ -11,6 +11,7 @@ import (
 // TestRestartsDuringOutage replaces and kills the db-writer again and again while PostgreSQL takes no
 // writes: that nobody could store an event is not the event's fault, however often it was in hand.
 func TestRestartsDuringOutage(t *testing.T) {
+	t.Parallel()
 	for name, end := range map[string]func(*system){
 		"SIGTERM": func(s *system) {
 			if err := s.Process("db-writer-1").Stop(s.Context()); err != nil {
@@ -20,6 +21,7 @@ func TestRestartsDuringOutage(t *testing.T) {
 		"kill -9": func(s *system) { s.Process("db-writer-1").Kill() },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newSystem(t, map[string]int{"db-writer": 1}, nil)
 			writer := s.Process("db-writer-1")
 			producers := s.startProducers(1, 10*time.Millisecond)
