@@ -42,10 +42,10 @@ chaos: ## break everything under load, all of deploy/chaos, and print the table 
 	@deploy/install-deps.sh --for-tests
 	@$(MAKE) --no-print-directory build
 	@mkdir -p $(STATE); rm -f $(STATE)/chaos.txt; \
-	passed=0; CHAOS=full CHAOS_TABLE=$(CURDIR)/$(STATE)/chaos.txt AGENTBUS_BIN=$(CURDIR)/bin \
-		go test -race -count=1 -timeout 30m ./deploy/chaos/... || passed=$$?; \
+	code=0; CHAOS=full CHAOS_TABLE=$(CURDIR)/$(STATE)/chaos.txt AGENTBUS_BIN=$(CURDIR)/bin \
+		go test -race -count=1 -timeout 30m ./deploy/chaos/... || code=$$?; \
 	if [ -e $(STATE)/chaos.txt ]; then cat $(STATE)/chaos.txt; fi; \
-	if [ $$passed = 0 ]; then echo "PASS: the books balance under every fault"; else echo "FAIL: see the lines with FAIL above"; exit 1; fi
+	if [ $$code = 0 ]; then echo "PASS: the books balance under every fault"; else echo "FAIL: see the lines with FAIL above"; exit 1; fi
 
 .PHONY: build
 build: ## build every service and agentctl into bin/
