@@ -86,22 +86,24 @@ agentbus_workflows_total{state="running"} 0
 func TestGroups(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
-	answer := []bus.GroupStatus{
-		{Group: "db_writers", Members: 2, Lag: 7, Pending: 3, DeadLetters: 1, OldestAge: 90 * time.Second},
-		{Group: "gone", Members: 1},
+	source := &told{
+		groups: []bus.GroupStatus{
+			{Group: "db_writers", Members: 3, Lag: 7, Pending: 3, DeadLetters: 1, OldestAge: 90 * time.Second},
+			{Group: "gone", Members: 1},
+		},
+		leases: map[string]string{"0/a": "1:1", "0/b": "1:1"},
 	}
-	var failure error
-	g := newGroups(reg, zerolog.Nop(), func(context.Context) ([]bus.GroupStatus, error) { return answer, failure })
+	g := newGroups(reg, zerolog.Nop(), source, time.Now)
 	g.look(t.Context())
-	answer = answer[:1]
+	source.groups = source.groups[:1]
 	g.look(t.Context())
-	failure, answer = errors.New("no Redis"), nil
+	source.failure = errors.New("no Redis")
 	g.look(t.Context()) // what was known stays, its time says how old it is
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(`
 # HELP agentbus_group_lag_entries Entries not yet delivered to the group.
 # TYPE agentbus_group_lag_entries gauge
 agentbus_group_lag_entries{group="db_writers"} 7
-# HELP agentbus_group_members Processes that read for the group.
+# HELP agentbus_group_members Processes that read for the group and are alive.
 # TYPE agentbus_group_members gauge
 agentbus_group_members{group="db_writers"} 2
 # HELP agentbus_group_oldest_age_seconds Age of the oldest entry the group has not acknowledged, by Redis' clock; 0 when there is none.
@@ -111,3 +113,14 @@ agentbus_group_oldest_age_seconds{group="db_writers"} 90
 		t.Error(err)
 	}
 }
+
+// told is a source that answers what it was told to.
+type told struct {
+	groups  []bus.GroupStatus
+	leases  map[string]string
+	failure error
+}
+
+func (s *told) Groups(context.Context) ([]bus.GroupStatus, error) { return s.groups, s.failure }
+
+func (s *told) Leases(context.Context, string) (map[string]string, error) { return s.leases, s.failure }

@@ -14,10 +14,17 @@ import (
 // askTimeout bounds one question to Redis.
 const askTimeout = 5 * time.Second
 
+// source is what a Bus tells of its groups.
+type source interface {
+	Groups(context.Context) ([]bus.GroupStatus, error)
+	Leases(ctx context.Context, group string) (map[string]string, error)
+}
+
 // groups shows how far each group is. Every replica shows the same: aggregate with max.
 type groups struct {
-	ask func(context.Context) ([]bus.GroupStatus, error)
-	log zerolog.Logger
+	source source
+	census *census
+	log    zerolog.Logger
 
 	members, lag, pending, oldest, deadLetters *prometheus.GaugeVec
 	asked                                      prometheus.Gauge
@@ -25,13 +32,13 @@ type groups struct {
 	failing                                    bool
 }
 
-func newGroups(reg prometheus.Registerer, log zerolog.Logger, ask func(context.Context) ([]bus.GroupStatus, error)) *groups {
+func newGroups(reg prometheus.Registerer, log zerolog.Logger, source source, now func() time.Time) *groups {
 	gauge := func(name, help string) *prometheus.GaugeVec {
 		return promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{Name: "agentbus_group_" + name, Help: help}, []string{"group"})
 	}
 	return &groups{
-		ask: ask, log: log, shown: map[string]bool{},
-		members:     gauge("members", "Processes that read for the group."),
+		source: source, census: newCensus(now), log: log, shown: map[string]bool{},
+		members:     gauge("members", "Processes that read for the group and are alive."),
 		lag:         gauge("lag_entries", "Entries not yet delivered to the group."),
 		pending:     gauge("pending_entries", "Entries delivered and not yet acknowledged."),
 		oldest:      gauge("oldest_age_seconds", "Age of the oldest entry the group has not acknowledged, by Redis' clock; 0 when there is none."),
@@ -53,6 +60,22 @@ func (g *groups) run(ctx context.Context, every time.Duration) {
 		case <-tick.C:
 		}
 	}
+}
+
+// ask counts the living among the members, which one look at Redis cannot tell.
+func (g *groups) ask(ctx context.Context) ([]bus.GroupStatus, error) {
+	all, err := g.source.Groups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		leases, err := g.source.Leases(ctx, all[i].Group)
+		if err != nil {
+			return nil, err
+		}
+		all[i].Members = g.census.living(all[i].Group, leases)
+	}
+	return all, nil
 }
 
 func (g *groups) look(ctx context.Context) {
@@ -85,6 +108,7 @@ func (g *groups) look(ctx context.Context) {
 			for _, v := range []*prometheus.GaugeVec{g.members, g.lag, g.pending, g.oldest, g.deadLetters} {
 				v.DeleteLabelValues(name)
 			}
+			g.census.forget(name)
 		}
 	}
 	g.shown = there
