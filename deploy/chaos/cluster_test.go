@@ -35,7 +35,7 @@ func startCluster(t *testing.T) *cluster {
 	var addrs []string
 	for range 6 {
 		n := servertest.OwnRedis(t, devserver.RedisOptions{Config: map[string]string{
-			"cluster-enabled": "yes", "cluster-node-timeout": "2000", "save": "", "repl-diskless-sync-delay": "0",
+			"cluster-enabled": "yes", "cluster-node-timeout": "2000", "save": "", "repl-diskless-sync-delay": "0", "shutdown-timeout": "0",
 			"cluster-port": strconv.Itoa(busPort(t)),
 		}})
 		c.nodes = append(c.nodes, n)

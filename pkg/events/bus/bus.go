@@ -105,6 +105,16 @@ func newClient(url string, extraRead time.Duration) (redis.UniversalClient, erro
 	}
 }
 
+// follow has the clients ask a cluster anew who its masters are. By themselves they
+// would go on with a dead one for up to a minute after its replica took over.
+func (b *Bus) follow(ctx context.Context) {
+	for _, c := range []redis.UniversalClient{b.rdb, b.reader} {
+		if cluster, ok := c.(*redis.ClusterClient); ok {
+			cluster.ReloadState(ctx)
+		}
+	}
+}
+
 type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}

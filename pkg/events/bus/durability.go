@@ -103,9 +103,6 @@ func (b *Bus) publishDurably(ctx context.Context, class Durability, keys []strin
 	conn := node.Conn()
 	defer func() { _ = conn.Close() }()
 	reply, err := publishScript.Run(ctx, conn, keys, args...).Slice()
-	if c, ok := b.rdb.(*redis.ClusterClient); ok && err != nil {
-		c.ReloadState(ctx) // a connection of one's own follows no failover by itself
-	}
 	if err != nil || len(reply) == 2 && reply[0] == "conflict" {
 		return reply, err
 	}

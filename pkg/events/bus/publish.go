@@ -115,6 +115,7 @@ func (b *Bus) runPublish(ctx context.Context, items []item, c *Change) ([]Receip
 			return nil, fmt.Errorf("publish: %w", err)
 		}
 		b.trouble.Store(&err)
+		b.follow(ctx)
 		select {
 		case <-ctx.Done():
 			return nil, fmt.Errorf("publish: outcome unknown after %d tries: %w", attempt, err)

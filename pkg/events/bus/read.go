@@ -50,6 +50,7 @@ func (t *tenure) read(ctx context.Context, part int) {
 			attempt = 0
 			continue
 		}
+		t.bus.follow(ctx)
 		pause(ctx, backoff(attempt, 20*time.Millisecond, time.Second, jitter))
 	}
 }
