@@ -61,7 +61,7 @@ func startCluster(t *testing.T) *cluster {
 		}
 		state, err := c.rdb.ClusterInfo(t.Context()).Result()
 		if err != nil || !strings.Contains(state, "cluster_state:ok") {
-			return fmt.Errorf("the cluster is not ready: %s, %v", state, err)
+			return fmt.Errorf("the cluster is not ready: %s, %w", state, err)
 		}
 		return nil
 	})

@@ -77,16 +77,3 @@ func (ld *load) reaches(n int64) func() error {
 		return nil
 	}
 }
-
-// ackedAfter are those of ids that were acknowledged after a moment.
-func (ld *load) ackedAfter(moment time.Time, ids []string) []string {
-	ld.mu.Lock()
-	defer ld.mu.Unlock()
-	var late []string
-	for _, id := range ids {
-		if at, ok := ld.acked[id]; ok && at.After(moment) {
-			late = append(late, id)
-		}
-	}
-	return late
-}

@@ -66,7 +66,7 @@ func (s *trimming) length(t *testing.T, want func(n int64) bool) func() error {
 	return func() error {
 		n, err := s.b.Client().XLen(t.Context(), s.b.Names().Stream(events.WorkflowProgressed, 0)).Result()
 		if err != nil || !want(n) {
-			return fmt.Errorf("the stream has %d entries, %v", n, err)
+			return fmt.Errorf("the stream has %d entries, %w", n, err)
 		}
 		return nil
 	}
@@ -94,7 +94,7 @@ func TestTrimUnderAStalledGroup(t *testing.T) {
 		}
 		servertest.Eventually(t, 40*time.Second, func() error {
 			if n, err := s.b.Client().XLen(t.Context(), other).Result(); n != 0 || err != nil {
-				return fmt.Errorf("%d entries, %v; housekeeping has not come round", n, err)
+				return fmt.Errorf("%d entries, %w; housekeeping has not come round", n, err)
 			}
 			return nil
 		})

@@ -68,7 +68,7 @@ func TestMalformedEntriesBecomeDeadLetters(t *testing.T) {
 
 	reasons := map[string]string{ // entry id -> part of the reason
 		s.add(b, events.WorkflowProgressed, "data", `{"id":`):                                                             "JSON",
-		s.add(b, events.WorkflowProgressed, "nothing", "here"):                                                            "JSON",
+		s.add(b, events.WorkflowProgressed, "nothing", "here"):                                                            "field data",
 		s.add(b, events.WorkflowProgressed, "data", event(`"data":{}`)):                                                   "workflow_id",
 		s.add(b, events.WorkflowProgressed, "data", event(`"workflow_id":7,"data":{}`)):                                   "workflow_id",
 		s.add(b, events.WorkflowProgressed, "data", event(`"workflow_id":"w","data":[]`)):                                 "data",
