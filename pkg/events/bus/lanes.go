@@ -1,15 +1,21 @@
 package bus
 
-import "sync"
+import (
+	"sync"
+
+	"agentbus/pkg/events"
+)
 
 // lanes queues deliveries by workflow: each workflow is a lane that one worker at
 // a time takes from, so its events never run at the same time in this member,
-// while other workflows pass it by.
+// while other workflows pass it by. Between the lanes the event types take turns,
+// so that a type that comes in masses does not hold up the others.
 type lanes struct {
 	mu      sync.Mutex
 	work    *sync.Cond
 	lanes   map[string]*lane
-	ready   []*lane // lanes with something queued and no worker
+	flows   map[events.Type]*flow
+	turns   []*flow // those with a ready lane; the first is next
 	suspect bool    // a suspect is running; the others wait
 	closed  bool
 }
@@ -20,8 +26,18 @@ type lane struct {
 	busy     bool        // a worker has its head
 }
 
+// flow is what takes turns: the ready lanes, those with something queued and no
+// worker, whose heads are of one type.
+type flow struct {
+	kind  events.Type
+	ready []*lane
+}
+
+// suspects is the flow of the suspects, of whatever type.
+const suspects events.Type = "(suspects)"
+
 func newLanes() *lanes {
-	l := &lanes{lanes: make(map[string]*lane)}
+	l := &lanes{lanes: make(map[string]*lane), flows: make(map[events.Type]*flow)}
 	l.work = sync.NewCond(&l.mu)
 	return l
 }
@@ -44,10 +60,25 @@ func (l *lanes) push(ds ...*delivery) {
 		copy(ln.queue[at+1:], ln.queue[at:])
 		ln.queue[at] = d
 		if !ln.busy && len(ln.queue) == 1 {
-			l.ready = append(l.ready, ln)
+			l.line(ln)
 		}
 	}
 	l.work.Broadcast()
+}
+
+// line puts a lane at the end of its flow, and a flow that was empty at the end of
+// the turns.
+func (l *lanes) line(ln *lane) {
+	kind := ln.kind()
+	f := l.flows[kind]
+	if f == nil {
+		f = &flow{kind: kind}
+		l.flows[kind] = f
+	}
+	if len(f.ready) == 0 {
+		l.turns = append(l.turns, f)
+	}
+	f.ready = append(f.ready, ln)
 }
 
 // take blocks until work is there and returns up to most deliveries of one or
@@ -69,27 +100,44 @@ func (l *lanes) take(most int) []*delivery {
 
 func (l *lanes) pick(most int) []*delivery {
 	var batch []*delivery
-	keep := l.ready[:0]
-	for i, ln := range l.ready {
-		if len(batch) >= most {
-			keep = append(keep, l.ready[i:]...)
-			break
+	for next := 0; next < len(l.turns) && len(batch) < most; {
+		f := l.turns[next]
+		if f.kind == suspects && (l.suspect || len(batch) > 0) {
+			next++ // it keeps its turn
+			continue
 		}
-		if ln.queue[0].suspect() {
-			if l.suspect || len(batch) > 0 {
-				keep = append(keep, ln)
-				continue
-			}
+		ln := l.turn(next)
+		switch {
+		case ln.kind() != f.kind: // its head came after it had been lined up
+			l.line(ln)
+		case f.kind == suspects:
 			l.suspect = true
-			batch = append(batch, ln.take(1)...)
-			keep = append(keep, l.ready[i+1:]...)
-			break
+			return ln.take(1)
+		default:
+			batch = append(batch, ln.take(most-len(batch))...)
 		}
-		batch = append(batch, ln.take(most-len(batch))...)
 	}
-	clear(l.ready[len(keep):])
-	l.ready = keep
 	return batch
+}
+
+// turn takes the first lane of the flow whose turn it is; the flow goes to the end.
+func (l *lanes) turn(at int) *lane {
+	f := l.turns[at]
+	l.turns = append(l.turns[:at], l.turns[at+1:]...)
+	ln := f.ready[0]
+	f.ready = f.ready[1:]
+	if len(f.ready) > 0 {
+		l.turns = append(l.turns, f)
+	}
+	return ln
+}
+
+// kind is the flow that the lane belongs to, by its head.
+func (ln *lane) kind() events.Type {
+	if head := ln.queue[0]; !head.suspect() {
+		return head.Event.Type
+	}
+	return suspects
 }
 
 // take removes up to n deliveries from the head, stopping before a suspect that
@@ -121,7 +169,7 @@ func (l *lanes) done(batch []*delivery, suspect bool) {
 		}
 		ln.busy = false
 		if len(ln.queue) > 0 {
-			l.ready = append(l.ready, ln)
+			l.line(ln)
 		} else {
 			delete(l.lanes, ln.workflow)
 		}
@@ -136,7 +184,8 @@ func (l *lanes) close(drop bool) {
 	defer l.mu.Unlock()
 	l.closed = true
 	if drop {
-		l.ready = nil
+		l.turns = nil
+		clear(l.flows)
 		for key, ln := range l.lanes {
 			ln.queue = nil
 			if !ln.busy {
