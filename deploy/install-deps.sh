@@ -4,8 +4,8 @@
 # cluster is created: the stack runs private servers of its own.
 #
 #   deploy/install-deps.sh              Redis and PostgreSQL, unless REDIS_URL / DATABASE_URL name servers
-#   deploy/install-deps.sh --for-tests  both in any case, the C compiler the race detector needs, and
-#                                       promtool, which tests the alert rules
+#   deploy/install-deps.sh --for-tests  both in any case, the C compiler the race detector needs, promtool,
+#                                       which tests the alert rules, and a Redis that has WAITAOF
 #   deploy/install-deps.sh --dev        the same and a browser, for the live page
 set -eu
 
@@ -37,26 +37,72 @@ have_postgres() {
 
 have_browser() { have chromium || have chromium-browser || have google-chrome; }
 
+# fetch WHAT FUNCTION runs the function in a folder of its own and shows what it wrote when it fails.
+fetch() (
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    chmod 755 "$work" # apt fetches as a user of its own
+    cd "$work"
+    echo "fetching $1"
+    "$2" >log 2>&1 || {
+        cat log >&2
+        echo "could not get $1 out of Debian's packages, see above" >&2
+        return 1
+    }
+)
+
 # promtool alone is taken out of Debian's package: installed, that brings a server, a user and a dozen
 # packages of its web page, 100 MB that no test needs. A copy in the checkout needs no root either.
 tools=$(cd "$(dirname "$0")/.." && pwd)/bin/tools
 have_promtool() { have promtool || [ -x "$tools/promtool" ]; }
-fetch_promtool() (
-    work=$(mktemp -d)
-    trap 'rm -rf "$work"' EXIT
-    cd "$work"
-    echo "fetching promtool into $tools"
-    {
-        apt-get download -qq prometheus || { as_root apt-get update -qq && apt-get download -qq prometheus; }
-        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xf - ./usr/bin/promtool
-        mkdir -p "$tools"
+fetch_promtool() {
+    { apt-get download -qq prometheus || { as_root apt-get update -qq && apt-get download -qq prometheus; }; } &&
+        dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xf - ./usr/bin/promtool &&
+        mkdir -p "$tools" &&
         mv usr/bin/promtool "$tools/promtool"
-    } >log 2>&1 || {
-        cat log >&2
-        echo "could not get promtool out of Debian's package prometheus, see above" >&2
-        return 1
-    }
-)
+}
+
+# The durability class fsync is tested on a Redis with WAITAOF, 7.2 or newer; Debian 12 has 7.0. Debian 13's
+# stands beside it, in the user's cache where pkg/devserver looks: the program, the libraries it is linked to
+# and their loader. apt takes them from the mirror of this system's own packages and checks the signatures.
+new_redis=${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/agentbus/redis-8
+want_new_redis() {
+    grep -qs '^VERSION_CODENAME=bookworm$' /etc/os-release || return # newer ones have it
+    [ ! -x "$new_redis/redis-server" ] || return
+    ! have redis-server || case $(redis-server --version) in *v=[0-6].* | *v=7.[01].*) ;; *) return 1 ;; esac
+}
+fetch_new_redis() {
+    mirror=$(apt-get update --print-uris | sed -n "s|^'\(.*\)/dists/bookworm/InRelease'.*|\1|p" | head -n 1)
+    [ -n "$mirror" ] || { echo "no source of apt has the suite bookworm"; return 1; }
+    mkdir -p state/lists/partial cache/archives/partial redis-8 "$(dirname "$new_redis")" || return
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" >sources.list
+    # Nothing of this system's packages, and none of what its configuration does after an update.
+    cat >apt.conf <<END
+Dir::State "$PWD/state";
+Dir::State::status "/dev/null";
+Dir::Cache "$PWD/cache";
+Dir::Etc::sourcelist "$PWD/sources.list";
+Dir::Etc::sourceparts "-";
+Acquire::Languages "none";
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+#clear APT::Update;
+END
+    apt-get -c apt.conf update || return
+    # The libraries that the program depends on, and those that they depend on.
+    libraries=$(apt-cache -c apt.conf depends --important redis-tools | sed -n 's/^ *Depends: \(lib.*\)/\1/p')
+    # shellcheck disable=SC2046,SC2086 # one word per package
+    apt-get -c apt.conf download redis-tools $(apt-cache -c apt.conf depends --important --recurse $libraries | grep -E '^z?lib') || return
+    for package in *.deb; do dpkg-deb -x "$package" root || return; done
+    cp -a root/usr/lib/*/*.so.* redis-8 || return
+    cp root/usr/bin/redis-check-rdb redis-8/program || return
+    cat >redis-8/redis-server <<'END'
+#!/bin/sh
+here=${0%/*}
+exec "$here"/ld-linux*.so.* --library-path "$here" --argv0 redis-server "$here/program" "$@"
+END
+    chmod 755 redis-8/redis-server
+    redis-8/redis-server --version && rm -rf "$new_redis" && mv redis-8 "$new_redis"
+}
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
 # Packages by their Debian names.
@@ -70,8 +116,9 @@ if [ -n "$for_tests" ]; then
     have apt-get && { [ -e /usr/include/stdlib.h ] || need libc6-dev; }
 fi
 [ -z "$dev" ] || have_browser || need chromium
-if [ -n "$for_tests" ] && ! have_promtool; then
-    if have apt-get; then fetch_promtool; else need promtool; fi
+if [ -n "$for_tests" ]; then
+    if have_promtool; then :; elif have apt-get; then fetch "promtool" fetch_promtool; else need promtool; fi
+    if want_new_redis; then fetch "Redis 8" fetch_new_redis; fi
 fi
 [ -n "$missing" ] || exit 0
 
@@ -96,7 +143,7 @@ if [ "$(id -u)" != 0 ]; then
         exit 1
     fi
     echo "installing$missing (with sudo)"
-    exec sudo env REDIS_URL="${REDIS_URL:-}" DATABASE_URL="${DATABASE_URL:-}" "$0" "$@"
+    exec sudo env REDIS_URL="${REDIS_URL:-}" DATABASE_URL="${DATABASE_URL:-}" XDG_CACHE_HOME="${new_redis%/*/*}" "$0" "$@"
 fi
 [ -n "${SUDO_USER:-}" ] || echo "installing$missing"
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -31,6 +32,46 @@ func findRedis(places []string) (string, error) {
 	return "", fmt.Errorf("redis-server was not found: install it with `deploy/install-deps.sh` (or `apt-get install redis-server`) on Debian, " +
 		"`brew install redis` on macOS, else from https://redis.io/downloads (7.0.5 or newer); " +
 		"the local stack also takes a running one from REDIS_URL")
+}
+
+// waitAOF is the first Redis that has WAITAOF.
+var waitAOF = [2]int{7, 2}
+
+// findNewRedis returns the path of a redis-server that has WAITAOF: findRedis's, else the one that
+// deploy/install-deps.sh keeps in the user's cache folder.
+func findNewRedis(places []string) (string, error) {
+	path, err := findRedis(places)
+	if err == nil {
+		if err = checkNew(path); err == nil {
+			return path, nil
+		}
+	}
+	if cache, none := os.UserCacheDir(); none == nil {
+		cached := filepath.Join(cache, "agentbus", "redis-8", "redis-server")
+		if checkNew(cached) == nil {
+			return cached, nil
+		}
+	}
+	return "", fmt.Errorf("a redis-server of version %d.%d or newer was not found (%w): get one with `deploy/install-deps.sh --for-tests` on Debian 12, "+
+		"`brew install redis` on macOS, else from https://redis.io/downloads and put it in PATH", waitAOF[0], waitAOF[1], err)
+}
+
+// checkNew wants the program to be a server with WAITAOF.
+func checkNew(path string) error {
+	out, err := exec.Command(path, "--version").Output()
+	if err != nil {
+		return fmt.Errorf("%s --version: %w", path, err)
+	}
+	// Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=e08dbad3e06f3fb
+	_, version, _ := strings.Cut(string(out), " v=")
+	var have [2]int
+	if _, err := fmt.Sscanf(version, "%d.%d", &have[0], &have[1]); err != nil {
+		return fmt.Errorf("%s --version says %q", path, out)
+	}
+	if slices.Compare(have[:], waitAOF[:]) < 0 {
+		return fmt.Errorf("%s is %d.%d", path, have[0], have[1])
+	}
+	return nil
 }
 
 // findPostgres returns the directory of the server's programs: PATH's, else the newest of the places.

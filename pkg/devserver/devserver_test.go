@@ -377,6 +377,50 @@ func TestMissingProgramsSayHowToInstall(t *testing.T) {
 	}
 }
 
+func TestNewRedisHasWaitAOF(t *testing.T) {
+	t.Parallel()
+	s := startRedis(t, RedisOptions{New: true, Env: []string{"TZ=UTC"}})
+	if got := redis(t, s, "WAITAOF 1 0 1000", 1); got != "*2" {
+		t.Errorf("WAITAOF: %q", got)
+	}
+}
+
+func TestNewRedisIsFoundByItsVersion(t *testing.T) {
+	for _, c := range []struct{ inPath, cached, want, says string }{
+		{"7.2.4", "", "path", ""},
+		{"8.0.2", "8.0.2", "path", ""},
+		{"7.0.15", "8.0.2", "cache", ""},
+		{"", "7.4.1", "cache", ""},
+		{"7.0.15", "", "", "is 7.0"},
+		{"6.2.9", "7.1.0", "", "is 6.2"},
+		{"", "", "", "was not found"},
+	} {
+		path, cache := t.TempDir(), t.TempDir()
+		t.Setenv("PATH", path)
+		t.Setenv("XDG_CACHE_HOME", cache)
+		places := map[string]string{"path": filepath.Join(path, "redis-server"), "cache": filepath.Join(cache, "agentbus/redis-8/redis-server")}
+		for place, version := range map[string]string{"path": c.inPath, "cache": c.cached} {
+			if version == "" {
+				continue
+			}
+			if err := os.MkdirAll(filepath.Dir(places[place]), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			script := "#!/bin/sh\necho 'Redis server v=" + version + " sha=00000000:0 malloc=libc'\n"
+			if err := os.WriteFile(places[place], []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got, err := findNewRedis(nil)
+		if got != places[c.want] {
+			t.Errorf("%+v: %q (%v)", c, got, err)
+		}
+		if c.want == "" && (err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "install-deps.sh --for-tests")) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
 func TestPostgresVersionsAreCompared(t *testing.T) {
 	root := t.TempDir()
 	t.Setenv("PATH", root)

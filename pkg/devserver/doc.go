@@ -14,6 +14,11 @@
 // whatever happened to the owner. A start waits for it for a few seconds, which is what a restart right
 // after a kill needs.
 //
+// Redis is the redis-server of PATH, so a PATH with another one in front runs all tests on that one.
+// RedisOptions.New asks for 7.2 or newer: PATH's where it is new enough, else the one that
+// deploy/install-deps.sh --for-tests keeps in agentbus/redis-8 of the user's cache folder, since Debian 12
+// has 7.0.
+//
 // PostgreSQL refuses to run as root. As root, the cluster belongs to the user postgres and its
 // processes run as that user. Where a parent of the directory is closed to that user (a checkout under
 // /root) the cluster lives in a private folder of os.TempDir() and Dir is a symbolic link to it;

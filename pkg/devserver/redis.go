@@ -24,13 +24,19 @@ type RedisOptions struct {
 	Port   int               // 0: a free one
 	Config map[string]string // redis.conf directives, over the package's own
 	Log    io.Writer         // the server's output; nil: dropped
+	Env    []string          // NAME=value, added to this process's environment
+	New    bool              // Redis 7.2 or newer, for WAITAOF: see the package comment
 }
 
 // StartRedis starts a Redis that loses nothing it need not: append-only file synced each second,
 // snapshots, no eviction. It returns when the server answers PING, so after it has loaded its data. ctx
 // bounds the start only.
 func StartRedis(ctx context.Context, o RedisOptions) (*Server, error) {
-	binary, err := findRedis(redisPlaces())
+	find := findRedis
+	if o.New {
+		find = findNewRedis
+	}
+	binary, err := find(redisPlaces())
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +56,9 @@ func StartRedis(ctx context.Context, o RedisOptions) (*Server, error) {
 				return nil, closeAfter(lock, err)
 			}
 			// Deliberately not CommandContext: ctx bounds the start, not the life.
-			proc, err := spawn(exec.Command(binary, file), nil, lock, syscall.SIGTERM, o.Log)
+			cmd := exec.Command(binary, file)
+			cmd.Env = append(os.Environ(), o.Env...)
+			proc, err := spawn(cmd, nil, lock, syscall.SIGTERM, o.Log)
 			if err != nil {
 				return nil, err
 			}
