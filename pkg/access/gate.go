@@ -32,11 +32,11 @@ type Gate struct {
 
 // New makes the Gate of a server that listens on addr. Without tokens and keys it lets everybody in,
 // which is refused unless addr is a loopback one. ctx ends the refreshing of a remote JWKS.
-func New(ctx context.Context, cfg Config, addr string, log zerolog.Logger) (*Gate, error) {
-	if err := cfg.Validate(); err != nil {
+func New(ctx context.Context, set Settings, addr string, log zerolog.Logger) (*Gate, error) {
+	if err := set.Validate(); err != nil {
 		return nil, err
 	}
-	g := &Gate{open: !cfg.Enabled()}
+	g := &Gate{open: !set.Enabled()}
 	if g.open {
 		host, _, err := net.SplitHostPort(addr)
 		if err != nil || !loopback(host) {
@@ -47,13 +47,13 @@ func New(ctx context.Context, cfg Config, addr string, log zerolog.Logger) (*Gat
 		return g, nil
 	}
 	var err error
-	if cfg.TokensFile != "" {
-		if g.tokens, err = reload("AUTH_TOKENS_FILE", cfg.TokensFile, parseTokens, log); err != nil {
+	if set.TokensFile != "" {
+		if g.tokens, err = reload("AUTH_TOKENS_FILE", set.TokensFile, parseTokens, log); err != nil {
 			return nil, err
 		}
 	}
-	if cfg.JWKS != "" {
-		if g.jwts, err = newJWTs(ctx, cfg, log); err != nil {
+	if set.JWKS != "" {
+		if g.jwts, err = newJWTs(ctx, set, log); err != nil {
 			return nil, err
 		}
 	}

@@ -98,7 +98,7 @@ func TestTokens(t *testing.T) {
 	write(t, dir+"/jwks.json", jwks(known))
 	write(t, dir+"/tokens", []byte("# people\n"+digest("s3cret-of-bob")+" bob red\n"+digest("s3cret-of-root")+" root ops operator # on call\n"))
 	var log bytes.Buffer
-	g, err := New(t.Context(), Config{TokensFile: dir + "/tokens", JWKS: dir + "/jwks.json", Issuer: issuer, Audience: "agentbus",
+	g, err := New(t.Context(), Settings{TokensFile: dir + "/tokens", JWKS: dir + "/jwks.json", Issuer: issuer, Audience: "agentbus",
 		TenantClaim: "tenant", OperatorScope: "agentbus:operate"}, "0.0.0.0:80", zerolog.New(&log))
 	if err != nil {
 		t.Fatal(err)
@@ -202,7 +202,7 @@ func TestOpenOnlyOnLoopback(t *testing.T) {
 	for addr, want := range map[string]bool{"127.0.0.1:8081": true, "[::1]:0": true, "localhost:80": true, "127.0.0.2:1": true,
 		"0.0.0.0:8081": false, ":8081": false, "[::]:8081": false, "10.0.0.1:80": false, "example.com:80": false, "": false} {
 		var log bytes.Buffer
-		g, err := New(t.Context(), Config{}, addr, zerolog.New(&log))
+		g, err := New(t.Context(), Settings{}, addr, zerolog.New(&log))
 		if (err == nil) != want {
 			t.Errorf("%q: %v", addr, err)
 		}
@@ -220,7 +220,7 @@ func TestConfigErrorsNameTheSetting(t *testing.T) {
 		write(t, path, []byte(content))
 		return path
 	}
-	for says, cfg := range map[string]Config{
+	for says, cfg := range map[string]Settings{
 		"ALLOWED_HOSTS":                       {AllowedHosts: []string{"*"}},
 		"AUTH_JWT_ISSUER is not set":          {JWKS: dir + "/x"},
 		"AUTH_JWKS=http://keys.example: must": {JWKS: "http://keys.example", Issuer: issuer, Audience: "a", TenantClaim: "t"},
@@ -283,7 +283,7 @@ func TestRemoteKeys(t *testing.T) {
 		_, _ = w.Write(set)
 	}))
 	t.Cleanup(server.Close)
-	g, err := New(t.Context(), Config{JWKS: server.URL, Issuer: issuer, Audience: "agentbus", TenantClaim: "tenant"}, "0.0.0.0:80", zerolog.Nop())
+	g, err := New(t.Context(), Settings{JWKS: server.URL, Issuer: issuer, Audience: "agentbus", TenantClaim: "tenant"}, "0.0.0.0:80", zerolog.Nop())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,14 +29,14 @@ type jwts struct {
 	operatorScope string
 }
 
-func newJWTs(ctx context.Context, cfg Config, log zerolog.Logger) (*jwts, error) {
+func newJWTs(ctx context.Context, set Settings, log zerolog.Logger) (*jwts, error) {
 	j := &jwts{
-		parser: jwt.NewParser(jwt.WithValidMethods(methods), jwt.WithIssuer(cfg.Issuer), jwt.WithAudience(cfg.Audience),
+		parser: jwt.NewParser(jwt.WithValidMethods(methods), jwt.WithIssuer(set.Issuer), jwt.WithAudience(set.Audience),
 			jwt.WithExpirationRequired(), jwt.WithIssuedAt(), jwt.WithLeeway(leeway)),
-		tenantClaim: cfg.TenantClaim, operatorScope: cfg.OperatorScope,
+		tenantClaim: set.TenantClaim, operatorScope: set.OperatorScope,
 	}
-	if u, remote := cfg.remoteJWKS(); remote {
-		keys, err := keyfunc.NewDefaultOverrideCtx(ctx, []string{cfg.JWKS}, keyfunc.Override{
+	if u, remote := set.remoteJWKS(); remote {
+		keys, err := keyfunc.NewDefaultOverrideCtx(ctx, []string{set.JWKS}, keyfunc.Override{
 			HTTPTimeout: 10 * time.Second, RefreshInterval: 15 * time.Minute,
 			// A key that was just added is fetched at once, but strangers' key ids do not make us ask
 			// more often than this, and nobody is kept waiting for the next time.
@@ -53,7 +53,7 @@ func newJWTs(ctx context.Context, cfg Config, log zerolog.Logger) (*jwts, error)
 		j.keys = func() keyfunc.Keyfunc { return keys }
 		return j, nil
 	}
-	file, err := reload("AUTH_JWKS", cfg.JWKS, func(raw []byte) (keyfunc.Keyfunc, error) {
+	file, err := reload("AUTH_JWKS", set.JWKS, func(raw []byte) (keyfunc.Keyfunc, error) {
 		return keyfunc.NewJWKSetJSON(raw)
 	}, log)
 	if err != nil {

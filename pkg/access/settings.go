@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Config is read from the environment. Both kinds of tokens may be accepted side by side.
-type Config struct {
+// Settings are read from the environment. Both kinds of tokens may be accepted side by side.
+type Settings struct {
 	AllowedHosts  []string `envconfig:"ALLOWED_HOSTS" desc:"host:port by which browsers may reach this server, checked in Host and Origin; default: localhost, 127.0.0.1 and [::1] with the port listened on"`
 	TokensFile    string   `envconfig:"AUTH_TOKENS_FILE" desc:"static bearer tokens, one per line: sha256:<hex of the token> <subject> <tenant> [operator]; read again when it changes"`
 	JWKS          string   `envconfig:"AUTH_JWKS" desc:"keys that sign JWTs: the https URL of a JWKS, or a file"`
@@ -20,10 +20,10 @@ type Config struct {
 }
 
 // Enabled reports whether callers must say who they are.
-func (c *Config) Enabled() bool { return c.TokensFile != "" || c.JWKS != "" }
+func (c *Settings) Enabled() bool { return c.TokensFile != "" || c.JWKS != "" }
 
 // Validate implements the optional method of configurations.
-func (c *Config) Validate() error {
+func (c *Settings) Validate() error {
 	if _, err := NewGuard(c.AllowedHosts); err != nil {
 		return fmt.Errorf("ALLOWED_HOSTS: %w", err)
 	}
@@ -45,7 +45,7 @@ func (c *Config) Validate() error {
 }
 
 // remoteJWKS tells a URL from a file.
-func (c *Config) remoteJWKS() (*url.URL, bool) {
+func (c *Settings) remoteJWKS() (*url.URL, bool) {
 	if !strings.HasPrefix(c.JWKS, "http://") && !strings.HasPrefix(c.JWKS, "https://") {
 		return nil, false
 	}
