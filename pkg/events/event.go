@@ -16,11 +16,15 @@ type Event struct {
 	Timestamp   time.Time         // when it happened, by the producer's clock
 	Data        json.RawMessage   // the payload: a JSON object
 	SourceAgent string            // who says so, e.g. "coordinator-agent"
-	Metadata    map[string]string // optional, e.g. "traceparent"
+	Metadata    map[string]string // optional, e.g. "traceparent" and [MetadataTenant]
 
 	// Extra holds top-level fields this version does not know, as they came.
 	Extra map[string]json.RawMessage
 }
+
+// MetadataTenant is the key of the metadata that names whom the workflow belongs to.
+// The coordinator sets it; agents hand it on with the rest of a request's metadata.
+const MetadataTenant = "tenant"
 
 // New makes an event that happens now. The payload decides the type's data and
 // must belong to typ; it is validated, so that what is wrong shows here and not

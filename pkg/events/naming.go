@@ -79,6 +79,11 @@ func (n Naming) Workflow(workflowID string) string {
 // Workflows indexes workflow ids by the time they were created.
 func (n Naming) Workflows(part int) string { return n.key("workflows", part) }
 
+// TenantWorkflows indexes a tenant's workflow ids by the time they were created.
+func (n Naming) TenantWorkflows(tenant string, part int) string {
+	return n.key("workflows:"+tenant, part)
+}
+
 // Deadlines indexes workflow ids by the time their next deadline falls due.
 func (n Naming) Deadlines(part int) string { return n.key("deadlines", part) }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/swaggest/swgui/v5emb"
 
+	"agentbus/pkg/access"
 	"agentbus/pkg/events/bus"
 )
 
@@ -26,32 +27,38 @@ import (
 const maxBody = 512 << 10
 
 // handler is the HTTP API, with its OpenAPI 3.1 document and a page of it.
-func (c *coordinator) handler() http.Handler {
-	mux := http.NewServeMux()
+func (c *coordinator) handler(guard *access.Guard, gate *access.Gate) http.Handler {
+	mux, open := http.NewServeMux(), http.NewServeMux()
 	cfg := huma.DefaultConfig("agentbus coordinator", "1.0.0")
 	cfg.Info.Description = "Create workflows, follow them, cancel them. Errors are problem+json (RFC 9457); `errors[].location` names the field."
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "/openapi", "", ""
 	cfg.CreateHooks = nil // no $schema links in answers
 	cfg.RejectUnknownQueryParameters = true
+	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer",
+		Description: "A static token or a JWT. Not asked for by a coordinator that listens on loopback without any."}}
+	cfg.Security = []map[string][]string{{"bearer": {}}}
 	api := humago.New(mux, cfg)
-	mux.Handle("GET /docs/", v5emb.New("agentbus coordinator", "/openapi.json", "/docs/"))
-	mux.Handle("GET /{$}", http.RedirectHandler("/docs/", http.StatusFound))
+	open.Handle("/openapi.json", mux)
+	open.Handle("/openapi.yaml", mux)
+	open.Handle("/v1/", gate.Wrap(mux))
+	open.Handle("GET /docs/", v5emb.New("agentbus coordinator", "/openapi.json", "/docs/"))
+	open.Handle("GET /{$}", http.RedirectHandler("/docs/", http.StatusFound))
 
 	const tag = "workflows"
 	huma.Register(api, huma.Operation{OperationID: "create-workflow", Method: http.MethodPost, Path: "/v1/workflows", Tags: []string{tag},
 		Summary: "Create a workflow", DefaultStatus: http.StatusCreated, MaxBodyBytes: maxBody,
 		Description: "It starts at once. With an Idempotency-Key the same request, sent again, answers with the workflow of the first; another body under the same key is refused with 422.",
-		Errors:      []int{400, 413, 422, 503}}, c.apiCreate)
+		Errors:      []int{400, 401, 413, 422, 503}}, c.apiCreate)
 	huma.Register(api, huma.Operation{OperationID: "list-workflows", Method: http.MethodGet, Path: "/v1/workflows", Tags: []string{tag},
-		Summary: "List workflows, newest first", Errors: []int{422, 503}}, c.apiList)
+		Summary: "List workflows, newest first", Errors: []int{401, 422, 503}}, c.apiList)
 	huma.Register(api, huma.Operation{OperationID: "get-workflow", Method: http.MethodGet, Path: "/v1/workflows/{id}", Tags: []string{tag},
-		Summary: "Get a workflow", Errors: []int{404, 422, 503}}, c.apiGet)
+		Summary: "Get a workflow", Errors: []int{401, 404, 422, 503}}, c.apiGet)
 	huma.Register(api, huma.Operation{OperationID: "cancel-workflow", Method: http.MethodPost, Path: "/v1/workflows/{id}/cancel", Tags: []string{tag},
 		Summary: "Cancel a running workflow", Description: "What it started is stopped within a second. Cancelling it again changes nothing.",
-		Errors: []int{404, 409, 422, 503}}, c.apiCancel)
+		Errors: []int{401, 404, 409, 422, 503}}, c.apiCancel)
 	// A page of another site must not be able to start or cancel work in its
 	// visitor's name; programs send no Origin and are not concerned.
-	return http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(mux, 2*maxBody))
+	return guard.Wrap(http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(open, 2*maxBody)))
 }
 
 type createInput struct {
@@ -71,8 +78,9 @@ func (c *coordinator) apiCreate(ctx context.Context, in *createInput) (*createOu
 	if err != nil {
 		return nil, err
 	}
-	w.Traceparent = in.Traceparent
-	if w.ID, w.Fingerprint, err = identify(in); err != nil {
+	caller := access.From(ctx)
+	w.Traceparent, w.Tenant, w.CreatedBy = in.Traceparent, caller.Tenant, caller.Subject
+	if w.ID, w.Fingerprint, err = identify(in, w.Tenant); err != nil {
 		return nil, err
 	}
 	out := func(w *workflow, replayed string) *createOutput {
@@ -97,16 +105,17 @@ func (c *coordinator) apiCreate(ctx context.Context, in *createInput) (*createOu
 	return out(first, "true"), nil
 }
 
-// identify makes the workflow's id: from the key, when there is one, so that the
-// same key means the same id and the state's revision decides who was first.
-func identify(in *createInput) (id, fingerprint string, err error) {
+// identify makes the workflow's id: from the tenant and its key, when there is one,
+// so that the same key means the same id and the state's revision decides who was
+// first.
+func identify(in *createInput, tenant string) (id, fingerprint string, err error) {
 	body, err := json.Marshal(in.Body)
 	if err != nil {
 		return "", "", err
 	}
 	sum := sha256.Sum256(body)
 	if in.IdempotencyKey != "" {
-		return "wf-" + uuid.NewSHA1(idempotencySpace, []byte(in.IdempotencyKey)).String(), hex.EncodeToString(sum[:]), nil
+		return "wf-" + uuid.NewSHA1(idempotencySpace, []byte(tenant+"\x00"+in.IdempotencyKey)).String(), hex.EncodeToString(sum[:]), nil
 	}
 	u, err := uuid.NewV7()
 	return "wf-" + u.String(), hex.EncodeToString(sum[:]), err
@@ -134,7 +143,12 @@ func (c *coordinator) apiList(ctx context.Context, in *listInput) (*listOutput, 
 	if err != nil {
 		return nil, err
 	}
-	found, next, err := c.store.list(ctx, from, in.Limit, func(w *workflow) bool {
+	names, caller := c.store.bus.Names(), access.From(ctx)
+	index := names.Workflows
+	if !caller.Operator {
+		index = func(part int) string { return names.TenantWorkflows(caller.Tenant, part) }
+	}
+	found, next, err := c.store.list(ctx, index, from, in.Limit, func(w *workflow) bool {
 		return (in.State == "" || w.State == in.State) && (in.Name == "" || w.Name == in.Name)
 	})
 	if err != nil {
@@ -172,11 +186,24 @@ type idInput struct {
 type viewOutput struct{ Body workflowView }
 
 func (c *coordinator) apiGet(ctx context.Context, in *idInput) (*viewOutput, error) {
-	w, _, err := c.store.load(ctx, in.ID)
+	w, err := c.visible(ctx, in.ID)
 	if err != nil {
-		return nil, problemOf(err, in.ID)
+		return nil, err
 	}
 	return &viewOutput{viewOf(w)}, nil
+}
+
+// visible loads a workflow that the caller may see; any other is not there. The
+// error is for the caller.
+func (c *coordinator) visible(ctx context.Context, id string) (*workflow, error) {
+	w, _, err := c.store.load(ctx, id)
+	if err == nil && !access.From(ctx).MaySee(w.Tenant) {
+		err = errUnknown
+	}
+	if err != nil {
+		return nil, problemOf(err, id)
+	}
+	return w, nil
 }
 
 type cancelInput struct {
@@ -191,12 +218,15 @@ func (c *coordinator) apiCancel(ctx context.Context, in *cancelInput) (*viewOutp
 	if in.Body != nil && in.Body.Reason != "" {
 		reason = in.Body.Reason
 	}
-	err := c.change(ctx, in.ID, func(w *workflow, now time.Time) []note { return c.machine.cancel(w, reason, now) })
+	w, err := c.visible(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	err = c.change(ctx, in.ID, func(w *workflow, now time.Time) []note { return c.machine.cancel(w, reason, now) })
 	if err != nil {
 		return nil, problemOf(err, in.ID)
 	}
-	w, _, err := c.store.load(ctx, in.ID)
-	if err != nil {
+	if w, _, err = c.store.load(ctx, in.ID); err != nil {
 		return nil, problemOf(err, in.ID)
 	}
 	if w.State != Cancelled {

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"time"
 
+	"agentbus/pkg/access"
 	"agentbus/pkg/events/bus"
 )
 
 // Config is read from the environment.
 type Config struct {
 	bus.Config
+	access.Settings
 
 	HTTPAddr      string        `envconfig:"HTTP_ADDR" default:"127.0.0.1:8080" desc:"where the API listens"`
 	AcceptTimeout time.Duration `envconfig:"ACCEPT_TIMEOUT" default:"20s" desc:"how long a request may stay unaccepted before the coordinator looks whether any agent for it is alive"`
@@ -22,6 +24,9 @@ type Config struct {
 
 // Validate implements the optional method of configurations.
 func (c *Config) Validate() error {
+	if err := c.Settings.Validate(); err != nil {
+		return err
+	}
 	for name, d := range map[string]time.Duration{"ACCEPT_TIMEOUT": c.AcceptTimeout, "QUEUE_TIMEOUT": c.QueueTimeout,
 		"STAGE_TIMEOUT": c.StageTimeout, "KEEP_FINISHED": c.KeepFinished} {
 		if d < time.Second {

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
+	"agentbus/pkg/access"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
 	"agentbus/pkg/service"
@@ -15,6 +17,14 @@ import (
 const group = "coordinators"
 
 func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
+	guard, err := access.NewGuard(cfg.AllowedHosts)
+	if err != nil {
+		return fmt.Errorf("ALLOWED_HOSTS: %w", err)
+	}
+	gate, err := access.New(ctx, cfg.Settings, cfg.HTTPAddr, rt.Log)
+	if err != nil {
+		return err
+	}
 	cfg.Log, cfg.Metrics = rt.Log, rt.Metrics
 	b, err := bus.Open(ctx, cfg.Config)
 	if err != nil {
@@ -46,7 +56,7 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 		})
 	}
 	var failed error
-	part(func() error { return rt.Serve(ctx, "HTTP_ADDR", cfg.HTTPAddr, c.handler()) })
+	part(func() error { return rt.Serve(ctx, "HTTP_ADDR", cfg.HTTPAddr, c.handler(guard, gate)) })
 	part(func() error { return c.watchDeadlines(ctx) })
 	part(func() error {
 		return b.Consume(ctx, bus.Subscription{Group: group, Types: []events.Type{events.A2AResponse}, Handle: c.heed})

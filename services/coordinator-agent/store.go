@@ -73,7 +73,9 @@ func (s *store) commit(ctx context.Context, w *workflow, rev int64, notes []note
 	}
 	c := bus.Change{Key: names.Workflow(w.ID), Rev: rev, Doc: doc}
 	if rev == 0 {
-		c.Index = append(c.Index, bus.IndexUpdate{Key: names.Workflows(part), Member: w.ID, Score: float64(w.CreatedAt.UnixMilli())})
+		for _, index := range []string{names.Workflows(part), names.TenantWorkflows(w.Tenant, part)} {
+			c.Index = append(c.Index, bus.IndexUpdate{Key: index, Member: w.ID, Score: float64(w.CreatedAt.UnixMilli())})
+		}
 	}
 	deadline := bus.IndexUpdate{Key: names.Deadlines(part), Member: w.ID, Score: float64(w.Deadline.UnixMilli())}
 	if w.State.Final() {
@@ -86,8 +88,9 @@ func (s *store) commit(ctx context.Context, w *workflow, rev int64, notes []note
 		if evs[i], err = events.New(n.typ, w.ID, events.Coordinator, n.payload); err != nil {
 			return fmt.Errorf("announce %s: %w", n.typ, err)
 		}
+		evs[i].Metadata = map[string]string{events.MetadataTenant: w.Tenant}
 		if w.Traceparent != "" {
-			evs[i].Metadata = map[string]string{"traceparent": w.Traceparent}
+			evs[i].Metadata["traceparent"] = w.Traceparent
 		}
 	}
 	if _, err := s.bus.Commit(ctx, c, evs...); err != nil {
@@ -119,11 +122,12 @@ func (c cursor) before(o cursor) bool {
 // scanMost bounds the workflows one list call looks at when a filter matches few.
 const scanMost = 2000
 
-// list returns up to limit workflows behind from, newest first, that pass the
-// filter, and where to go on; a zero cursor means the end.
-func (s *store) list(ctx context.Context, from cursor, limit int, pass func(*workflow) bool) (found []*workflow, next cursor, err error) {
+// list returns up to limit workflows of an index (its key by partition) behind
+// from, newest first, that pass the filter, and where to go on; a zero cursor
+// means the end.
+func (s *store) list(ctx context.Context, index func(part int) string, from cursor, limit int, pass func(*workflow) bool) (found []*workflow, next cursor, err error) {
 	for scanned := 0; scanned < scanMost; {
-		page, err := s.page(ctx, from, limit+1)
+		page, err := s.page(ctx, index, from, limit+1)
 		if err != nil {
 			return nil, cursor{}, err
 		}
@@ -134,8 +138,7 @@ func (s *store) list(ctx context.Context, from cursor, limit int, pass func(*wor
 			w, _, err := s.load(ctx, c.id)
 			switch {
 			case errors.Is(err, errUnknown): // its time was up
-				names := s.bus.Names()
-				s.bus.Client().ZRem(ctx, names.Workflows(names.Partition(c.id)), c.id)
+				s.bus.Client().ZRem(ctx, index(s.bus.Names().Partition(c.id)), c.id)
 			case err != nil:
 				return nil, cursor{}, err
 			case pass(w):
@@ -151,7 +154,7 @@ func (s *store) list(ctx context.Context, from cursor, limit int, pass func(*wor
 }
 
 // page returns the next n places behind from, over all partitions.
-func (s *store) page(ctx context.Context, from cursor, n int) ([]cursor, error) {
+func (s *store) page(ctx context.Context, index func(part int) string, from cursor, n int) ([]cursor, error) {
 	var all []cursor
 	names := s.bus.Names()
 	top := "+inf"
@@ -161,7 +164,7 @@ func (s *store) page(ctx context.Context, from cursor, n int) ([]cursor, error) 
 	for part := range names.Parts() {
 		got := 0
 		for offset := int64(0); got < n; offset += int64(n) {
-			rows, err := s.bus.Client().ZRevRangeByScoreWithScores(ctx, names.Workflows(part),
+			rows, err := s.bus.Client().ZRevRangeByScoreWithScores(ctx, index(part),
 				&redis.ZRangeBy{Min: "-inf", Max: top, Offset: offset, Count: int64(n)}).Result()
 			if err != nil {
 				return nil, fmt.Errorf("list workflows: %w", err)

@@ -6,6 +6,8 @@ import "time"
 type workflowView struct {
 	ID         string      `json:"id"`
 	Name       string      `json:"name"`
+	Tenant     string      `json:"tenant" doc:"Whom it belongs to"`
+	CreatedBy  string      `json:"created_by" doc:"Subject of the token it was created with"`
 	State      State       `json:"state" enum:"running,completed,failed,cancelled"`
 	Percent    int         `json:"percent" minimum:"0" maximum:"100" doc:"Of the whole workflow"`
 	Stage      string      `json:"stage" doc:"The stage at work, or at which it ended"`
@@ -40,7 +42,7 @@ type artifactView struct {
 }
 
 func viewOf(w *workflow) workflowView {
-	v := workflowView{ID: w.ID, Name: w.Name, State: w.State, Percent: w.percent(), Stage: string(w.stage().Name), Code: w.Code,
+	v := workflowView{ID: w.ID, Name: w.Name, Tenant: w.Tenant, CreatedBy: w.CreatedBy, State: w.State, Percent: w.percent(), Stage: string(w.stage().Name), Code: w.Code,
 		Reason: w.Reason, CreatedAt: w.CreatedAt, UpdatedAt: w.UpdatedAt, FinishedAt: w.FinishedAt}
 	for _, s := range w.Stages {
 		sv := stageView{Name: string(s.Name), State: string(s.State), Percent: s.Percent, Attempt: s.Attempt, Message: s.Message,

@@ -38,6 +38,8 @@ const maxAttempts = 10
 type workflow struct {
 	ID          string     `json:"id"`
 	Name        string     `json:"name"`
+	Tenant      string     `json:"tenant"` // whom it belongs to; the live view reads it too
+	CreatedBy   string     `json:"created_by"`
 	State       State      `json:"state"`
 	Stages      []stage    `json:"stages"`  // in order
 	Current     int        `json:"current"` // index of the stage at work, or that ended the workflow
