@@ -17,8 +17,8 @@ import (
 )
 
 // TestRedisOutOfMemory: publishers hear what is wrong or wait, consumers drain,
-// also one that joins only now; nobody is taken for dead, and no poison entry is
-// acknowledged before its dead letter can be stored.
+// also one that joins only now; nobody is taken for dead, services stay alive, and
+// no poison entry is acknowledged before its dead letter can be stored.
 func TestRedisOutOfMemory(t *testing.T) {
 	t.Parallel()
 	srv := servertest.OwnRedis(t, devserver.RedisOptions{})
@@ -36,6 +36,7 @@ func TestRedisOutOfMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	alive := staysAlive(t, srv.URL)
 	admin := client(t, srv.URL)
 	if err := admin.ConfigSet(t.Context(), "maxmemory", "1mb").Err(); err != nil {
 		t.Fatal(err)
@@ -74,8 +75,10 @@ func TestRedisOutOfMemory(t *testing.T) {
 		_, err := l.Publish(context.Background(), b, event(t, "wf-waiting", 1))
 		waiting <- err
 	}()
+	before := effortOf(t, admin)
 	// Long enough for a member that cannot raise its lease to be taken for dead.
 	hold(t, claimTime)
+	noStorm(t, 4, before, effortOf(t, admin)) // two members, the producer, the service
 	if n := metric(t, reg, "agentbus_bus_claimed_total", nil); n > poison {
 		t.Errorf("%v entries were claimed; want none but the waiting poison", n)
 	}
@@ -95,6 +98,7 @@ func TestRedisOutOfMemory(t *testing.T) {
 		t.Errorf("the publisher that waited: %v", err)
 	}
 	recovery := recovered(t, since, 2*time.Minute, b, "writers")
+	alive()
 	if found := letters(t, l, b, "writers"); len(found) != poison {
 		t.Errorf("%d dead letters; want %d", len(found), poison)
 	}

@@ -59,15 +59,8 @@ type system struct {
 func newSystem(t *testing.T, replicas map[string]int, env map[string]map[string]string) *system {
 	t.Helper()
 	s := &system{T: t, redis: servertest.OwnRedis(t, devserver.RedisOptions{}), postgres: servertest.OwnPostgres(t), books: ledger.New()}
-	bin, except := programs(t, slices.Sorted(maps.Keys(replicas)))
-	dir := filepath.Join(t.TempDir(), "stack")
+	s.Stack = startStack(t, localstack.Options{RedisURL: s.redis.URL, DatabaseURL: s.postgres.URL, Replicas: replicas, Env: env})
 	var err error
-	s.Stack, err = localstack.Start(t.Context(), localstack.Options{Dir: dir, Bin: bin, Except: except, RedisURL: s.redis.URL,
-		DatabaseURL: s.postgres.URL, Replicas: replicas, Env: env, FreePorts: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { s.stop(dir) })
 	if s.bus, err = bus.Open(t.Context(), bus.Config{URL: s.redis.URL, Log: zerolog.Nop()}); err != nil {
 		t.Fatal(err)
 	}
@@ -85,23 +78,34 @@ func newSystem(t *testing.T, replicas map[string]int, env map[string]map[string]
 	return s
 }
 
-// stop ends what is left of the stack; a test that failed shows the processes' logs.
-func (s *system) stop(dir string) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	if err := s.Stop(ctx); err != nil {
-		s.Error(err)
+// startStack starts the services that have replicas in the options; a folder, programs and ports are
+// chosen here. A test that failed shows the processes' logs.
+func startStack(t *testing.T, o localstack.Options) *localstack.Stack {
+	t.Helper()
+	o.Bin, o.Except = programs(t, slices.Sorted(maps.Keys(o.Replicas)))
+	o.Dir, o.FreePorts = filepath.Join(t.TempDir(), "stack"), true
+	stack, err := localstack.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if s.Failed() {
-		for _, p := range s.Processes() {
-			if text := ownLog(p.Log); text != "" {
-				s.Logf("%s:\n%s", p.Name, text)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := stack.Stop(ctx); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			for _, p := range stack.Processes() {
+				if text := ownLog(p.Log); text != "" {
+					t.Logf("%s:\n%s", p.Name, text)
+				}
 			}
 		}
-	}
-	if err := localstack.Remove(dir); err != nil {
-		s.Error(err)
-	}
+		if err := localstack.Remove(o.Dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return stack
 }
 
 // ownLog is the end of what a process logged about itself; the lines of events are left out.

@@ -58,10 +58,35 @@ func (s *system) drained(p *localstack.Process) {
 	}
 }
 
+// takesLeave ends a member by SIGTERM, fails the test unless it drains and leaves nothing in its group, and returns
+// how long that took.
+func (s *system) takesLeave(p *localstack.Process, group string) time.Duration {
+	s.Helper()
+	const grace = 25 * time.Second // SHUTDOWN_GRACE, of which a drain should take a fraction
+	begun := time.Now()
+	if err := p.Stop(s.Context()); err != nil {
+		s.Fatal(err)
+	}
+	took := time.Since(begun)
+	s.drained(p)
+	if took > grace {
+		s.Errorf("%s took %s to end", p.Name, took)
+	}
+	if held, _ := s.pending(group, p.Name); len(held) > 0 {
+		s.Errorf("%s left %d entries pending, such as %+v", p.Name, len(held), held[0])
+	}
+	if names := s.consumers(group); slices.Contains(names, p.Name) {
+		s.Errorf("%s left its name in the group", p.Name)
+	}
+	leases, err := s.bus.Client().HGetAll(s.Context(), s.bus.Names().Members(group, 0)).Result()
+	if lease, left := leases[p.Name]; left || err != nil || len(leases) == 0 {
+		s.Errorf("%s left its lease %q among %v, %v", p.Name, lease, leases, err)
+	}
+	return took
+}
+
 // TestSIGTERMUnderFullLoad ends every consumer while producers go as fast as Redis takes them.
 func TestSIGTERMUnderFullLoad(t *testing.T) {
-	// Their own grace is 25 s; a drain has one batch in hand and should take a fraction of it.
-	const grace = 25 * time.Second
 	groups := map[string]string{"db-writer": dbWriters, "log-aggregator": aggregators,
 		"metrics-collector": "metrics_collectors", "websocket-manager": "websocket_workers"}
 	replicas := map[string]int{}
@@ -78,22 +103,7 @@ func TestSIGTERMUnderFullLoad(t *testing.T) {
 			if !p.Running() {
 				continue // not part of this system
 			}
-			begun := time.Now()
-			if err := p.Stop(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-			took := time.Since(begun)
-			slowest = max(slowest, took)
-			s.drained(p)
-			if took > grace {
-				t.Errorf("%s took %s to end", p.Name, took)
-			}
-			if held, _ := s.pending(groups[p.Service], p.Name); len(held) > 0 {
-				t.Errorf("%s left %d entries pending, such as %+v", p.Name, len(held), held[0])
-			}
-			if names := s.consumers(groups[p.Service]); slices.Contains(names, p.Name) {
-				t.Errorf("%s left its name in the group", p.Name)
-			}
+			slowest = max(slowest, s.takesLeave(p, groups[p.Service]))
 			s.start(p)
 		}
 		producers.end()

@@ -5,7 +5,9 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"agentbus/pkg/devserver"
 )
@@ -15,6 +17,7 @@ type proxy struct {
 	url    string
 	target string
 	ln     net.Listener
+	tried  atomic.Int64 // connections and requests that came
 
 	mu    sync.Mutex
 	judge func(request, reply []byte) verdict // nil: everything passes
@@ -66,6 +69,9 @@ func (p *proxy) cut() {
 	}
 }
 
+// effort is how often somebody came to the proxy.
+func (p *proxy) effort() effort { return effort{p.tried.Load(), time.Now()} }
+
 func (p *proxy) heal() {
 	p.mu.Lock()
 	p.down = false
@@ -78,6 +84,7 @@ func (p *proxy) serve() {
 		if err != nil {
 			return
 		}
+		p.tried.Add(1)
 		p.done.Go(func() { p.carry(client) })
 	}
 }
@@ -134,6 +141,7 @@ type link struct {
 }
 
 func (l *link) request(data []byte) verdict {
+	l.proxy.tried.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.asked, l.fresh = append([]byte(nil), data...), true

@@ -2,9 +2,11 @@ package chaos
 
 import (
 	"bytes"
+	"flag"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -49,7 +51,19 @@ func long(t *testing.T) {
 	}
 }
 
+// atOnce is how many parallel tests run at once, whatever the number of cores: they
+// wait most of the time, for members to be taken for dead or for a fault to last.
+const atOnce = 6
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", strconv.Itoa(atOnce)); err != nil {
+			panic(err) // of a literal
+		}
+	}
 	code := m.Run()
 	if err := printTable(); err != nil {
 		fmt.Fprintln(os.Stderr, "table of faults:", err)
