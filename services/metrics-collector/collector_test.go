@@ -86,18 +86,16 @@ agentbus_workflows_total{state="running"} 0
 func TestGroups(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
-	source := &told{
-		groups: []bus.GroupStatus{
-			{Group: "db_writers", Members: 3, Lag: 7, Pending: 3, DeadLetters: 1, OldestAge: 90 * time.Second},
-			{Group: "gone", Members: 1},
-		},
-		leases: map[string]string{"0/a": "1:1", "0/b": "1:1"},
+	answer := []bus.GroupStatus{
+		{Group: "db_writers", Members: 2, Suspect: 1, Lag: 7, Pending: 3, DeadLetters: 1, OldestAge: 90 * time.Second},
+		{Group: "gone", Members: 1, Suspect: 1},
 	}
-	g := newGroups(reg, zerolog.Nop(), source, time.Now)
+	var failure error
+	g := newGroups(reg, zerolog.Nop(), func(context.Context) ([]bus.GroupStatus, error) { return answer, failure })
 	g.look(t.Context())
-	source.groups = source.groups[:1]
+	answer = answer[:1]
 	g.look(t.Context())
-	source.failure = errors.New("no Redis")
+	failure, answer = errors.New("no Redis"), nil
 	g.look(t.Context()) // what was known stays, its time says how old it is
 	if err := testutil.GatherAndCompare(reg, strings.NewReader(`
 # HELP agentbus_group_lag_entries Entries not yet delivered to the group.
@@ -109,18 +107,10 @@ agentbus_group_members{group="db_writers"} 2
 # HELP agentbus_group_oldest_age_seconds Age of the oldest entry the group has not acknowledged, by Redis' clock; 0 when there is none.
 # TYPE agentbus_group_oldest_age_seconds gauge
 agentbus_group_oldest_age_seconds{group="db_writers"} 90
-`), "agentbus_group_lag_entries", "agentbus_group_members", "agentbus_group_oldest_age_seconds"); err != nil {
+# HELP agentbus_group_suspect_members Members whose leases stand still for 7 s or more: they died or hang.
+# TYPE agentbus_group_suspect_members gauge
+agentbus_group_suspect_members{group="db_writers"} 1
+`), "agentbus_group_lag_entries", "agentbus_group_members", "agentbus_group_oldest_age_seconds", "agentbus_group_suspect_members"); err != nil {
 		t.Error(err)
 	}
 }
-
-// told is a source that answers what it was told to.
-type told struct {
-	groups  []bus.GroupStatus
-	leases  map[string]string
-	failure error
-}
-
-func (s *told) Groups(context.Context) ([]bus.GroupStatus, error) { return s.groups, s.failure }
-
-func (s *told) Leases(context.Context, string) (map[string]string, error) { return s.leases, s.failure }

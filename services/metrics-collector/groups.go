@@ -14,31 +14,25 @@ import (
 // askTimeout bounds one question to Redis.
 const askTimeout = 5 * time.Second
 
-// source is what a Bus tells of its groups.
-type source interface {
-	Groups(context.Context) ([]bus.GroupStatus, error)
-	Leases(ctx context.Context, group string) (map[string]string, error)
-}
-
 // groups shows how far each group is. Every replica shows the same: aggregate with max.
 type groups struct {
-	source source
-	census *census
-	log    zerolog.Logger
+	ask func(context.Context) ([]bus.GroupStatus, error)
+	log zerolog.Logger
 
-	members, lag, pending, oldest, deadLetters *prometheus.GaugeVec
-	asked                                      prometheus.Gauge
-	shown                                      map[string]bool
-	failing                                    bool
+	members, suspects, lag, pending, oldest, deadLetters *prometheus.GaugeVec
+	asked                                                prometheus.Gauge
+	shown                                                map[string]bool
+	failing                                              bool
 }
 
-func newGroups(reg prometheus.Registerer, log zerolog.Logger, source source, now func() time.Time) *groups {
+func newGroups(reg prometheus.Registerer, log zerolog.Logger, ask func(context.Context) ([]bus.GroupStatus, error)) *groups {
 	gauge := func(name, help string) *prometheus.GaugeVec {
 		return promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{Name: "agentbus_group_" + name, Help: help}, []string{"group"})
 	}
 	return &groups{
-		source: source, census: newCensus(now), log: log, shown: map[string]bool{},
+		ask: ask, log: log, shown: map[string]bool{},
 		members:     gauge("members", "Processes that read for the group and are alive."),
+		suspects:    gauge("suspect_members", "Members whose leases stand still for 7 s or more: they died or hang."),
 		lag:         gauge("lag_entries", "Entries not yet delivered to the group."),
 		pending:     gauge("pending_entries", "Entries delivered and not yet acknowledged."),
 		oldest:      gauge("oldest_age_seconds", "Age of the oldest entry the group has not acknowledged, by Redis' clock; 0 when there is none."),
@@ -62,22 +56,6 @@ func (g *groups) run(ctx context.Context, every time.Duration) {
 	}
 }
 
-// ask counts the living among the members, which one look at Redis cannot tell.
-func (g *groups) ask(ctx context.Context) ([]bus.GroupStatus, error) {
-	all, err := g.source.Groups(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for i := range all {
-		leases, err := g.source.Leases(ctx, all[i].Group)
-		if err != nil {
-			return nil, err
-		}
-		all[i].Members = g.census.living(all[i].Group, leases)
-	}
-	return all, nil
-}
-
 func (g *groups) look(ctx context.Context) {
 	ask, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
@@ -98,6 +76,7 @@ func (g *groups) look(ctx context.Context) {
 	for _, s := range all {
 		there[s.Group] = true
 		g.members.WithLabelValues(s.Group).Set(float64(s.Members))
+		g.suspects.WithLabelValues(s.Group).Set(float64(s.Suspect))
 		g.lag.WithLabelValues(s.Group).Set(float64(s.Lag))
 		g.pending.WithLabelValues(s.Group).Set(float64(s.Pending))
 		g.oldest.WithLabelValues(s.Group).Set(s.OldestAge.Seconds())
@@ -105,10 +84,9 @@ func (g *groups) look(ctx context.Context) {
 	}
 	for name := range g.shown {
 		if !there[name] { // it was removed: its last values would stand for ever
-			for _, v := range []*prometheus.GaugeVec{g.members, g.lag, g.pending, g.oldest, g.deadLetters} {
+			for _, v := range []*prometheus.GaugeVec{g.members, g.suspects, g.lag, g.pending, g.oldest, g.deadLetters} {
 				v.DeleteLabelValues(name)
 			}
-			g.census.forget(name)
 		}
 	}
 	g.shown = there

@@ -25,7 +25,7 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 	}
 	defer func() { _ = b.Close() }()
 
-	g := newGroups(rt.Metrics, rt.Log, b, time.Now)
+	g := newGroups(rt.Metrics, rt.Log, b.Groups)
 	watching, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()

@@ -22,6 +22,7 @@ type Bus struct {
 	log     zerolog.Logger
 	metrics *metrics
 	rhythm  rhythm
+	census  census
 
 	// rdb serves scripts and plain calls. Neither client retries by itself: a
 	// lost reply must be repeated with the same event id, not blindly.

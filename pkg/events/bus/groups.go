@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -17,7 +16,8 @@ import (
 // GroupStatus is how far a group is, over all its streams.
 type GroupStatus struct {
 	Group       string        `json:"group"`
-	Members     int           `json:"members"`      // processes with a lease
+	Members     int           `json:"members"`      // processes that read for it and live, as far as this Bus has looked
+	Suspect     int           `json:"suspect"`      // those whose leases stand still: they died or hang
 	Lag         int64         `json:"lag"`          // entries not yet delivered to the group
 	Pending     int64         `json:"pending"`      // delivered, not acknowledged
 	OldestAge   time.Duration `json:"oldest_age"`   // of the oldest entry not acknowledged; 0 when there is none
@@ -25,23 +25,58 @@ type GroupStatus struct {
 }
 
 // Groups tells how far every registered group is, by name. Ages are by the Redis
-// server's clock and never negative.
+// server's clock and never negative. A member lives while its lease moves, which
+// one look cannot tell: the first call of a Bus counts all leases as members, later
+// ones those that stood still for 7 s as suspect. [Bus.Survey] is for who asks once.
 func (b *Bus) Groups(ctx context.Context) ([]GroupStatus, error) {
-	now, err := b.rdb.Time(ctx).Result()
-	if err != nil {
-		return nil, err
-	}
-	all := make(map[string]*GroupStatus)
-	for part := range b.names.Parts() {
-		if err := b.groupsOf(ctx, part, now, all); err != nil {
-			return nil, err
+	all, _, err := b.lookAtGroups(ctx)
+	return all, err
+}
+
+// Survey is [Bus.Groups] for who asks once: it looks until it knows of each member
+// whether it lives. That takes up to a beat, 3 s, when all do, and 7 s else.
+func (b *Bus) Survey(ctx context.Context) ([]GroupStatus, error) {
+	for {
+		all, sure, err := b.lookAtGroups(ctx)
+		if err != nil || sure {
+			return all, err
+		}
+		if pause(ctx, b.rhythm.beat/6); ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
 	}
-	out := make([]GroupStatus, 0, len(all))
+}
+
+// lookAtGroups is one look; sure means that each member has moved, or stood still
+// for long enough, while this Bus looked.
+func (b *Bus) lookAtGroups(ctx context.Context) (out []GroupStatus, sure bool, err error) {
+	now, err := b.rdb.Time(ctx).Result()
+	if err != nil {
+		return nil, false, err
+	}
+	all := make(map[string]*GroupStatus)
+	leases := make(map[string]map[string]string)
+	for part := range b.names.Parts() {
+		if err := b.groupsOf(ctx, part, now, all, leases); err != nil {
+			return nil, false, err
+		}
+	}
+	sure = true
+	for group, members := range b.census.look(time.Now(), leases) {
+		for _, m := range members {
+			if m.still < b.rhythm.suspectAfter() {
+				all[group].Members++
+				sure = sure && m.moved
+			} else {
+				all[group].Suspect++
+			}
+		}
+	}
+	out = make([]GroupStatus, 0, len(all))
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		out = append(out, *all[name])
 	}
-	return out, nil
+	return out, sure, nil
 }
 
 // spot is one group on one stream; oldest is its first unacknowledged entry's id.
@@ -53,14 +88,15 @@ type spot struct {
 	length    *redis.IntCmd // of the stream, when the group is missing there
 }
 
-func (b *Bus) groupsOf(ctx context.Context, part int, now time.Time, all map[string]*GroupStatus) error {
+func (b *Bus) groupsOf(ctx context.Context, part int, now time.Time, all map[string]*GroupStatus, leases map[string]map[string]string) error {
 	registered, err := b.rdb.HGetAll(ctx, b.names.Groups(part)).Result()
 	if err != nil {
 		return err
 	}
 	pipe := b.rdb.Pipeline()
 	infos := make(map[string]*redis.XInfoGroupsCmd)
-	extra := make(map[string][2]*redis.IntCmd)
+	members := make(map[string]*redis.MapStringStringCmd)
+	letters := make(map[string]*redis.IntCmd)
 	for group, types := range registered {
 		for _, t := range strings.Fields(types) {
 			stream := b.names.Stream(events.Type(t), part)
@@ -70,7 +106,8 @@ func (b *Bus) groupsOf(ctx context.Context, part int, now time.Time, all map[str
 		}
 		replays := b.names.Replays(group, part)
 		infos[replays] = pipe.XInfoGroups(ctx, replays)
-		extra[group] = [2]*redis.IntCmd{pipe.HLen(ctx, b.names.Members(group, part)), pipe.XLen(ctx, b.names.DeadLetters(group, part))}
+		members[group] = pipe.HGetAll(ctx, b.names.Members(group, part))
+		letters[group] = pipe.XLen(ctx, b.names.DeadLetters(group, part))
 	}
 	if _, err := pipe.Exec(ctx); err != nil && transient(err) {
 		return err // a stream that does not exist is no error here
@@ -83,28 +120,16 @@ func (b *Bus) groupsOf(ctx context.Context, part int, now time.Time, all map[str
 		if st == nil {
 			st = &GroupStatus{Group: group}
 			all[group] = st
+			leases[group] = make(map[string]string)
 		}
-		st.Members = max(st.Members, int(extra[group][0].Val()))
-		st.DeadLetters += extra[group][1].Val()
+		keepLeases(leases[group], part, members[group].Val())
+		st.DeadLetters += letters[group].Val()
 		streams := []string{b.names.Replays(group, part)}
 		for _, t := range strings.Fields(types) {
 			streams = append(streams, b.names.Stream(events.Type(t), part))
 		}
 		for _, stream := range streams {
-			info := redis.XInfoGroup{LastDeliveredID: "0-0"} // of a group that is missing: all is still to come
-			for _, g := range infos[stream].Val() {
-				if g.Name == group {
-					info = g
-				}
-			}
-			sp := spot{status: st, info: info, firstNew: pipe.XRangeN(ctx, stream, "("+info.LastDeliveredID, "+", 1)}
-			if info.Pending > 0 {
-				sp.firstPend = pipe.XPending(ctx, stream, group)
-			}
-			if info.Name == "" {
-				sp.length = pipe.XLen(ctx, stream)
-			}
-			spots = append(spots, sp)
+			spots = append(spots, newSpot(ctx, pipe, stream, group, infos[stream].Val(), st))
 		}
 	}
 	if len(spots) == 0 {
@@ -117,6 +142,24 @@ func (b *Bus) groupsOf(ctx context.Context, part int, now time.Time, all map[str
 		s.add(now)
 	}
 	return nil
+}
+
+// newSpot asks pipe for what is not in infos, the stream's groups.
+func newSpot(ctx context.Context, pipe redis.Pipeliner, stream, group string, infos []redis.XInfoGroup, st *GroupStatus) spot {
+	info := redis.XInfoGroup{LastDeliveredID: "0-0"} // of a group that is missing: all is still to come
+	for _, g := range infos {
+		if g.Name == group {
+			info = g
+		}
+	}
+	s := spot{status: st, info: info, firstNew: pipe.XRangeN(ctx, stream, "("+info.LastDeliveredID, "+", 1)}
+	if info.Pending > 0 {
+		s.firstPend = pipe.XPending(ctx, stream, group)
+	}
+	if info.Name == "" {
+		s.length = pipe.XLen(ctx, stream)
+	}
+	return s
 }
 
 // add counts the spot into its group's status. Redis' own lag is unknown or stale
@@ -140,21 +183,4 @@ func (s spot) add(now time.Time) {
 		age := max(0, now.UnixMilli()-int64(entryMS(oldest)))
 		s.status.OldestAge = max(s.status.OldestAge, time.Duration(age)*time.Millisecond)
 	}
-}
-
-// Leases returns the leases of a group's members, by partition and member. A
-// lease that differs at two looks more than 6 s apart belongs to a member that is
-// alive: it raises it every 3 s.
-func (b *Bus) Leases(ctx context.Context, group string) (map[string]string, error) {
-	leases := make(map[string]string)
-	for part := range b.names.Parts() {
-		got, err := b.rdb.HGetAll(ctx, b.names.Members(group, part)).Result()
-		if err != nil {
-			return nil, fmt.Errorf("leases of %s: %w", group, err)
-		}
-		for member, lease := range got {
-			leases[fmt.Sprintf("%d/%s", part, member)] = lease
-		}
-	}
-	return leases, nil
 }

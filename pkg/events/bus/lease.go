@@ -53,6 +53,28 @@ func (l *lease) beat(ctx context.Context, part int) (held bool, err error) {
 	return n == 1, err
 }
 
+// Leases returns the leases of a group's members, by partition and member. A
+// lease that differs at two looks more than 6 s apart belongs to a member that is
+// alive: it raises it every 3 s.
+func (b *Bus) Leases(ctx context.Context, group string) (map[string]string, error) {
+	leases := make(map[string]string)
+	for part := range b.names.Parts() {
+		got, err := b.rdb.HGetAll(ctx, b.names.Members(group, part)).Result()
+		if err != nil {
+			return nil, fmt.Errorf("leases of %s: %w", group, err)
+		}
+		keepLeases(leases, part, got)
+	}
+	return leases, nil
+}
+
+// keepLeases puts a partition's leases among those of the others.
+func keepLeases(all map[string]string, part int, leases map[string]string) {
+	for member, lease := range leases {
+		all[fmt.Sprintf("%d/%s", part, member)] = lease
+	}
+}
+
 // leftLease is the lease of a member that took leave with entries in its hands.
 // Nobody has to wait until it stands still.
 const leftLease = "left"
