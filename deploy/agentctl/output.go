@@ -106,9 +106,9 @@ func withoutPassword(text string) string {
 	return u.Redacted()
 }
 
-// terminal reports whether a person watches.
-func terminal(w io.Writer) bool {
-	f, ok := w.(*os.File)
+// terminal reports whether a person watches the stream, or types into it.
+func terminal(stream any) bool {
+	f, ok := stream.(*os.File)
 	if !ok || os.Getenv("TERM") == "dumb" {
 		return false
 	}

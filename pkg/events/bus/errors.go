@@ -18,6 +18,8 @@ var (
 	ErrConflict = errors.New("bus: the state was changed by somebody else")
 	// ErrNotFound is returned where a dead letter or group that was named is not there.
 	ErrNotFound = errors.New("bus: not found")
+	// ErrInUse is returned by [Bus.RemoveGroup] while a member of the group lives, or while it has dead letters: stop the member, replay or drop the letters.
+	ErrInUse = errors.New("bus: the group is in use")
 	// ErrServer is returned by [Open] when the Redis server cannot keep the bus's promises; the text says which setting to change.
 	ErrServer = errors.New("bus: the Redis server is not fit")
 	// ErrLost is the cause of a handler's cancelled context when its entry went to another member.

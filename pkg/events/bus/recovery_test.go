@@ -17,17 +17,19 @@ import (
 // lease and never acknowledges.
 func dead(t *testing.T, b *Bus, group string, n int) {
 	t.Helper()
-	other := open(t, Config{URL: b.cfg.URL, Prefix: b.cfg.Prefix, Member: "dead-member"})
+	other := open(t, Config{URL: b.cfg.URL, Prefix: b.cfg.Prefix, Partitions: b.cfg.Partitions, Member: "dead-member"})
 	s := Subscription{Group: group, Types: []events.Type{events.WorkflowProgressed, events.WorkflowStarted},
 		Handle: func(context.Context, Message) error { return nil }}.withDefaults()
 	tn := newTenure(other, s, b.log)
 	if !tn.join(t.Context()) {
 		t.Fatal("could not join")
 	}
-	res, err := b.rdb.Do(t.Context(), "XREADGROUP", "GROUP", group, "dead-member", "COUNT", n, "STREAMS",
-		b.names.Stream(events.WorkflowProgressed, 0), ">").Result()
-	if err != nil || res == nil {
-		t.Fatalf("the dead member read nothing: %v", err)
+	for part := range b.names.Parts() {
+		res, err := b.rdb.Do(t.Context(), "XREADGROUP", "GROUP", group, "dead-member", "COUNT", n, "STREAMS",
+			b.names.Stream(events.WorkflowProgressed, part), ">").Result()
+		if err != nil || res == nil {
+			t.Fatalf("the dead member read nothing: %v", err)
+		}
 	}
 }
 

@@ -30,6 +30,9 @@ var attemptLua string
 //go:embed lua/deadletter.lua
 var deadletterLua string
 
+//go:embed lua/remove.lua
+var removeLua string
+
 //go:embed lua/replay.lua
 var replayLua string
 
@@ -46,6 +49,7 @@ var (
 	beatScript       = redis.NewScript(beatLua)
 	attemptScript    = redis.NewScript(attemptLua)
 	deadletterScript = redis.NewScript(deadletterLua)
+	removeScript     = redis.NewScript(removeLua)
 	replayScript     = redis.NewScript(replayLua)
 	trimScript       = redis.NewScript(trimLua)
 )
