@@ -15,22 +15,26 @@ type acker struct {
 	wake  chan struct{}
 
 	sending sync.Mutex // one batch at a time
+
+	undertaker *undertaker // for what is not acknowledged without its letter
 }
 
-func newAcker(t *tenure) *acker { return &acker{t: t, wake: make(chan struct{}, 1)} }
+func newAcker(t *tenure) *acker {
+	return &acker{t: t, wake: make(chan struct{}, 1), undertaker: newUndertaker(t)}
+}
 
 func (a *acker) add(d *delivery) {
 	a.mu.Lock()
 	a.queue = append(a.queue, d)
 	a.mu.Unlock()
-	select {
-	case a.wake <- struct{}{}:
-	default:
-	}
+	signal(a.wake)
 }
 
-// run writes what comes until ctx ends.
+// run writes what comes until ctx ends, and has the undertaker write letters.
 func (a *acker) run(ctx context.Context) {
+	var letters sync.WaitGroup
+	letters.Go(func() { a.undertaker.run(ctx) })
+	defer letters.Wait()
 	for attempt := 1; ; {
 		select {
 		case <-a.wake:

@@ -9,42 +9,51 @@ import (
 // maxErrorText bounds what a dead letter keeps of an error, a stack included.
 const maxErrorText = 4096
 
+// letter is an entry on its way to the dead letters, and why.
+type letter struct {
+	*delivery
+	class string
+	cause error
+}
+
 // bury moves an entry to the group's dead letters. The letter and the
-// acknowledgement are one step; until Redis takes it the entry stays in hand.
+// acknowledgement are one step; until Redis takes it the entry stays pending. Nobody
+// waits for that: what cannot be written at once is left to the [undertaker].
 func (t *tenure) bury(d *delivery, class string, cause error) {
-	text := cause.Error()
+	l := letter{d, class, cause}
+	if t.acks.undertaker.busy() || t.write(l) != nil {
+		t.acks.undertaker.take(l)
+	}
+}
+
+// write stores the letter and acknowledges the entry, once.
+func (t *tenure) write(l letter) error {
+	text := l.cause.Error()
 	var pan *panicError
-	if errors.As(cause, &pan) {
+	if errors.As(l.cause, &pan) {
 		text += "\n" + string(pan.stack)
 	}
 	if len(text) > maxErrorText {
 		text = text[:maxErrorText]
 	}
-	fields := []any{t.sub.Group, t.bus.cfg.Member, d.EntryID,
-		"data", d.Raw, "seq", d.Seq, "stream", d.origin.stream, "entry", d.origin.id, "group", t.sub.Group,
-		"member", t.bus.cfg.Member, "class", class, "error", text, "attempts", max(d.begun, 1),
-		"event_id", d.Event.ID, "type", string(d.Event.Type), "workflow_id", d.Event.WorkflowID,
+	fields := []any{t.sub.Group, t.bus.cfg.Member, l.EntryID,
+		"data", l.Raw, "seq", l.Seq, "stream", l.origin.stream, "entry", l.origin.id, "group", t.sub.Group,
+		"member", t.bus.cfg.Member, "class", l.class, "error", text, "attempts", max(l.begun, 1),
+		"event_id", l.Event.ID, "type", string(l.Event.Type), "workflow_id", l.Event.WorkflowID,
 		"died_at", time.Now().UTC().Format(time.RFC3339Nano)}
-	keys := []string{d.Stream, t.names.DeadLetters(t.sub.Group, d.part)}
+	keys := []string{l.Stream, t.names.DeadLetters(t.sub.Group, l.part)}
 
-	ctx, cancel := context.WithTimeout(context.Background(), publishPatience)
+	ctx, cancel := context.WithTimeout(context.Background(), ackPatience)
 	defer cancel()
-	for attempt := 1; ; attempt++ {
-		id, err := deadletterScript.Run(ctx, t.bus.rdb, keys, fields...).Text()
-		if err == nil {
-			t.hand.remove(d)
-			if id != "" {
-				t.bus.metrics.deadLettered.WithLabelValues(t.sub.Group, class).Inc()
-				t.log.Error().Str("class", class).Str("reason", cause.Error()).Str("event", d.Event.ID).Str("workflow", d.Event.WorkflowID).
-					Str("stream", d.Stream).Str("entry", d.EntryID).Str("letter", id).Msg("an event became a dead letter")
-			}
-			return
-		}
-		if ctx.Err() != nil { // pending still; found again as stranded
-			t.hand.remove(d)
-			t.log.Error().Err(err).Str("entry", d.EntryID).Msg("a dead letter could not be written; the entry stays pending")
-			return
-		}
-		pause(ctx, backoff(attempt, 20*time.Millisecond, time.Second, jitter))
+	id, err := deadletterScript.Run(ctx, t.bus.rdb, keys, fields...).Text()
+	if err != nil {
+		return err
 	}
+	t.hand.remove(l.delivery)
+	if id != "" {
+		t.bus.metrics.deadLettered.WithLabelValues(t.sub.Group, l.class).Inc()
+		t.log.Error().Str("class", l.class).Str("reason", l.cause.Error()).Str("event", l.Event.ID).Str("workflow", l.Event.WorkflowID).
+			Str("stream", l.Stream).Str("entry", l.EntryID).Str("letter", id).Msg("an event became a dead letter")
+	}
+	return nil
 }

@@ -90,9 +90,4 @@ func (h *hand) awaitRoom(ctx context.Context) int {
 	}
 }
 
-func (h *hand) signal() {
-	select {
-	case h.changed <- struct{}{}:
-	default:
-	}
-}
+func (h *hand) signal() { signal(h.changed) }

@@ -82,6 +82,7 @@ const leftLease = "left"
 // leave removes the member where it holds nothing. Where it still does, the lease
 // becomes [leftLease], and the others take the entries over when they next look.
 func (l *lease) leave() {
+	l.t.acks.undertaker.flush()
 	ctx, cancel := context.WithTimeout(context.Background(), ackPatience)
 	defer cancel()
 	l.counter++ // the last beat may have been cut off; from here the lease is known

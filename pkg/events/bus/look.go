@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -30,6 +31,9 @@ func newLook(t *tenure) *look {
 // run looks at once, since a successor must find what its predecessor left though
 // neither lives for long, and then at every tick.
 func (l *look) run(ctx context.Context) {
+	var shelf sync.WaitGroup
+	shelf.Go(func() { l.t.acks.undertaker.refetch(ctx) })
+	defer shelf.Wait()
 	tick := time.NewTicker(l.t.bus.rhythm.look)
 	defer tick.Stop()
 	for {
@@ -187,14 +191,15 @@ func (l *look) takeOwn(ctx context.Context, part int) error {
 	return l.fetch(ctx, part, pend)
 }
 
-// listOwn lists what is pending under this member's name and not in hand.
+// listOwn lists what is pending under this member's name, not in hand and not put
+// aside until there is memory for dead letters: those must not hide others.
 func (l *look) listOwn(ctx context.Context, part int) ([]pending, error) {
 	streams := l.t.streams(part)
 	pipe := l.t.bus.rdb.Pipeline()
 	cmds := make([]*redis.XPendingExtCmd, len(streams))
 	for i, s := range streams {
 		cmds[i] = pipe.XPendingExt(ctx, &redis.XPendingExtArgs{Stream: s, Group: l.t.sub.Group,
-			Start: "-", End: "+", Count: int64(2 * l.t.sub.Prefetch), Consumer: l.t.bus.cfg.Member})
+			Start: "-", End: "+", Count: int64(2*l.t.sub.Prefetch + l.t.acks.undertaker.aside()), Consumer: l.t.bus.cfg.Member})
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
 		return nil, err
@@ -203,7 +208,7 @@ func (l *look) listOwn(ctx context.Context, part int) ([]pending, error) {
 	for i, cmd := range cmds {
 		for _, p := range cmd.Val() {
 			k := entryKey{streams[i], p.ID}
-			if !l.t.hand.holds(k) {
+			if !l.t.hand.holds(k) && !l.t.acks.undertaker.keeps(k) {
 				out = append(out, pending{k, int(p.RetryCount)})
 			}
 		}

@@ -97,10 +97,12 @@ type entry struct {
 }
 
 // accept decodes entries and queues them. What is no event becomes a dead
-// letter, what repeats an admitted event is acknowledged, both here.
+// letter, after the others are on their way; what repeats an admitted event is
+// acknowledged.
 func (t *tenure) accept(part int, raw []entry) {
 	good := make([]*delivery, 0, len(raw))
 	var foreign []*delivery
+	var malformed []letter
 	for _, en := range raw {
 		d := &delivery{part: part, begun: en.begun, recovered: en.recovered, ms: entryMS(en.id)}
 		d.Stream, d.EntryID = en.stream, en.id
@@ -121,7 +123,7 @@ func (t *tenure) accept(part int, raw []entry) {
 		if err != nil {
 			d.Event = ev
 			if len(t.hand.add([]*delivery{d})) == 1 {
-				t.bury(d, "malformed", err)
+				malformed = append(malformed, letter{d, "malformed", err})
 			}
 			continue
 		}
@@ -139,6 +141,9 @@ func (t *tenure) accept(part int, raw []entry) {
 	merge(good)
 	t.bus.metrics.inHand.WithLabelValues(t.sub.Group).Set(float64(t.hand.len()))
 	t.lanes.push(good...)
+	for _, l := range malformed {
+		t.bury(l.delivery, l.class, l.cause)
+	}
 }
 
 // matchesStream refuses an event that stands in another type's or partition's
