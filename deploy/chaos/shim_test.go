@@ -2,7 +2,6 @@ package chaos
 
 import (
 	"encoding/binary"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -19,10 +18,13 @@ type shimmed struct {
 	page *os.File
 }
 
-// startShimmed wraps the redis-server of the PATH in a script that preloads
-// testdata/shim.c. It changes the test process's PATH, so the test is not parallel
-// while it starts.
+// startShimmed starts a redis-server with testdata/shim.c preloaded.
 func startShimmed(t *testing.T, config map[string]string) *shimmed {
+	t.Helper()
+	return startShimmedOn(t, devserver.RedisOptions{Config: config})
+}
+
+func startShimmedOn(t *testing.T, o devserver.RedisOptions) *shimmed {
 	t.Helper()
 	dir := t.TempDir()
 	library, page := filepath.Join(dir, "shim.so"), filepath.Join(dir, "shim.page")
@@ -32,17 +34,9 @@ func startShimmed(t *testing.T, config map[string]string) *shimmed {
 	if err := os.WriteFile(page, make([]byte, 16), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	real, err := exec.LookPath("redis-server")
-	if err != nil {
-		t.Fatal(err)
-	}
-	script := fmt.Sprintf("#!/bin/sh\nCHAOS_SHIM='%s' LD_PRELOAD='%s' exec '%s' \"$@\"\n", page, library, real)
-	if err := os.WriteFile(filepath.Join(dir, "redis-server"), []byte(script), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	path := os.Getenv("PATH")
-	t.Setenv("PATH", dir+string(os.PathListSeparator)+path)
-	s := &shimmed{srv: servertest.OwnRedis(t, devserver.RedisOptions{Config: config})}
+	o.Env = append(o.Env, "CHAOS_SHIM="+page, "LD_PRELOAD="+library)
+	s := &shimmed{srv: servertest.OwnRedis(t, o)}
+	var err error
 	if s.page, err = os.OpenFile(page, os.O_RDWR, 0); err != nil {
 		t.Fatal(err)
 	}

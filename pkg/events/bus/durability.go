@@ -29,8 +29,8 @@ var durabilityNames = []string{"async", "replica", "fsync"}
 
 func (d Durability) String() string { return durabilityNames[d] }
 
-// confirmTimeout is how long one WAIT or WAITAOF waits before the publish is
-// repeated, which is harmless.
+// confirmTimeout is how long one WAIT or WAITAOF waits: shorter than the client's
+// read time-out.
 const confirmTimeout = time.Second
 
 // durabilities is the class of each type.
@@ -106,20 +106,40 @@ func (b *Bus) publishDurably(ctx context.Context, class Durability, keys []strin
 	if err != nil || len(reply) == 2 && reply[0] == "conflict" {
 		return reply, err
 	}
-	want, got := int64(b.cfg.WaitReplicas), int64(0)
-	if class == Replica {
-		got, err = conn.Wait(ctx, b.cfg.WaitReplicas, confirmTimeout).Result()
-	} else {
-		var both []int64
-		both, err = conn.Do(ctx, "WAITAOF", 1, 0, confirmTimeout.Milliseconds()).Int64Slice()
-		if want = 1; err == nil && len(both) == 2 {
-			got = both[0]
+	return reply, b.confirm(ctx, class, conn)
+}
+
+// confirm waits until what conn has written is where the class wants it. For
+// replicas that take too long the publish is repeated: there may be another master
+// by then. A slow disk is waited for: the repeat would be one more write, for the
+// next sync, and where a sync takes longer than confirmTimeout no publish would
+// ever be confirmed.
+func (b *Bus) confirm(ctx context.Context, class Durability, conn *redis.Conn) error {
+	for {
+		var want, got int64
+		var err error
+		if class == Replica {
+			want = int64(b.cfg.WaitReplicas)
+			got, err = conn.Wait(ctx, b.cfg.WaitReplicas, confirmTimeout).Result()
+		} else {
+			want = 1
+			var both []int64 // synced here, and by how many replicas
+			if both, err = conn.Do(ctx, "WAITAOF", 1, 0, confirmTimeout.Milliseconds()).Int64Slice(); err == nil && len(both) == 2 {
+				got = both[0]
+			}
 		}
-	}
-	if err == nil && got < want {
+		switch {
+		case err != nil && strings.HasPrefix(err.Error(), "UNBLOCKED"): // the master has become a replica
+			return fmt.Errorf("%w as %s: %w", errNotDurable, class, err)
+		case err != nil || got >= want:
+			return err
+		}
 		err = fmt.Errorf("%w as %s: %d of %d within %s", errNotDurable, class, got, want, confirmTimeout)
+		if class == Replica || ctx.Err() != nil {
+			return err
+		}
+		b.trouble.Store(&err)
 	}
-	return reply, err
 }
 
 // nodeOf is the client of the server that holds the key.

@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -31,23 +30,38 @@ func TestParseDurabilities(t *testing.T) {
 	}
 }
 
-func TestFsyncIsRefusedByAnOldRedis(t *testing.T) {
+func TestReplicaClassOutlivesADemotion(t *testing.T) {
 	t.Parallel()
-	probe := open(t, Config{})
-	version := infoField(probe.rdb.Info(t.Context()).Val(), "redis_version")
-	b, err := Open(t.Context(), Config{URL: servertest.Redis(t), Prefix: servertest.Prefix(t), Durability: "fsync"})
-	if atLeast(version, [3]int{7, 2, 0}) {
-		if err != nil {
-			t.Fatal(err)
+	master := servertest.OwnRedis(t, devserver.RedisOptions{})
+	b := open(t, Config{URL: master.URL, Durability: "replica"})
+	published := make(chan error, 1)
+	go func() {
+		_, err := b.Publish(t.Context(), event(t, "wf-1", 1))
+		published <- err
+	}()
+	// It waits for a replica that is not there.
+	servertest.Eventually(t, 10*time.Second, func() error {
+		if n := infoField(b.rdb.Info(t.Context()).Val(), "blocked_clients"); n != "1" {
+			return fmt.Errorf("%s clients wait", n)
 		}
-		defer func() { _ = b.Close() }()
-		if _, err := b.Publish(t.Context(), event(t, "wf-1", 1)); err != nil {
-			t.Errorf("redis %s: %v", version, err)
-		}
-		return
+		return nil
+	})
+	other := servertest.OwnRedis(t, devserver.RedisOptions{})
+	if err := b.rdb.SlaveOf(t.Context(), "127.0.0.1", fmt.Sprint(other.Port)).Err(); err != nil {
+		t.Fatal(err)
 	}
-	if !errors.Is(err, ErrServer) || !strings.Contains(err.Error(), "7.2") {
-		t.Errorf("redis %s gave %v; want ErrServer that names 7.2", version, err)
+	servertest.Eventually(t, 10*time.Second, func() error {
+		if why := b.trouble.Load(); why == nil || !strings.Contains((*why).Error(), "READONLY") {
+			return fmt.Errorf("the trouble is %v; want READONLY", why)
+		}
+		return nil
+	})
+	if err := b.rdb.SlaveOf(t.Context(), "no", "one").Err(); err != nil {
+		t.Fatal(err)
+	}
+	servertest.OwnRedis(t, devserver.RedisOptions{Config: map[string]string{"replicaof": fmt.Sprint("127.0.0.1 ", master.Port)}})
+	if err := <-published; err != nil {
+		t.Errorf("a publish that waited while its master was a replica for a time: %v", err)
 	}
 }
 

@@ -48,8 +48,10 @@ func (b *Bus) checkServer(ctx context.Context) error {
 	if !atLeast(version, minVersion) {
 		return fmt.Errorf("%w: it is version %s; at least %d.%d.%d is needed", ErrServer, version, minVersion[0], minVersion[1], minVersion[2])
 	}
-	if b.classes.strictest() == Fsync && !atLeast(version, [3]int{7, 2, 0}) {
-		return fmt.Errorf("%w: BUS_DURABILITY asks for fsync, which needs WAITAOF of Redis 7.2; it is version %s: use replica, or appendfsync always", ErrServer, version)
+	if b.classes.strictest() == Fsync {
+		if why := b.whyNoFsync(ctx, info, version); why != "" {
+			return fmt.Errorf("%w: BUS_DURABILITY asks for fsync, which %s", ErrServer, why)
+		}
 	}
 	var faults []string
 	if infoField(info, "aof_enabled") != "1" {
@@ -66,6 +68,22 @@ func (b *Bus) checkServer(ctx context.Context) error {
 	}
 	b.log.Warn().Strs("faults", faults).Msg("this Redis can lose events; BUS_REQUIRE_DURABLE=true would refuse it")
 	return nil
+}
+
+// whyNoFsync says why no publish of the class fsync would ever be confirmed; empty
+// when it would.
+func (b *Bus) whyNoFsync(ctx context.Context, info, version string) string {
+	if !atLeast(version, [3]int{7, 2, 0}) {
+		return fmt.Sprintf("needs WAITAOF of Redis 7.2; it is version %s: use replica, or appendfsync always", version)
+	}
+	if infoField(info, "aof_enabled") != "1" {
+		return "needs the AOF, which is off: set appendonly yes"
+	}
+	// Where CONFIG is forbidden nothing is known, and the first publish tells.
+	if b.rdb.ConfigGet(ctx, "appendfsync").Val()["appendfsync"] == "no" {
+		return "needs Redis to sync its AOF: set appendfsync always or everysec, it is no"
+	}
+	return ""
 }
 
 // loadingError makes "still loading" a transient error.
