@@ -70,6 +70,9 @@ func (j *jwts) principal(ctx context.Context, token string) (Principal, error) {
 		return Principal{}, fmt.Errorf("%w: %s", ErrBadToken, reason(err))
 	}
 	p := Principal{Operator: j.operatorScope != "" && slices.Contains(scopes(claims), j.operatorScope)}
+	if expires, err := claims.GetExpirationTime(); err == nil && expires != nil { // the parser wants it
+		p.Expires = expires.Time
+	}
 	p.Subject, _ = claims["sub"].(string)
 	p.Tenant, _ = claims[j.tenantClaim].(string)
 	if err := p.validate(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"time"
 )
 
 // Principal is who makes a request.
@@ -11,6 +12,8 @@ type Principal struct {
 	Subject  string
 	Tenant   string // 1 to 64 letters, digits, dots, dashes, underscores
 	Operator bool   // sees every tenant, and what belongs to none
+	// Expires is when the token does, for connections that outlive it; zero: never.
+	Expires time.Time
 }
 
 // MaySee reports whether what belongs to tenant may be shown to p; "" belongs to nobody.

@@ -92,6 +92,9 @@ func (n Naming) Task(workflowID string, s Stage) string {
 	return n.key("task:"+workflowID+":"+string(s), n.Partition(workflowID))
 }
 
+// Ticket is what a ticket of the live view stands for, by the digest of the ticket.
+func (n Naming) Ticket(digest string) string { return n.key("ticket:"+digest, n.Partition(digest)) }
+
 // LiveLog is a workflow's short ordered log for the live view: events by seq.
 func (n Naming) LiveLog(workflowID string) string {
 	return n.key("live:"+workflowID, n.Partition(workflowID))

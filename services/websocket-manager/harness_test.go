@@ -36,7 +36,7 @@ func newSystem(t *testing.T) *system {
 func newSystemOn(t *testing.T, url string) *system {
 	t.Helper()
 	cfg := Config{
-		Config: bus.Config{URL: url, Prefix: servertest.Prefix(t)}, HTTPAddr: "127.0.0.1:0",
+		Config: bus.Config{URL: url, Prefix: servertest.Prefix(t)}, HTTPAddr: "127.0.0.1:0", Coordinator: "http://127.0.0.1:9", MaxPerAddr: 100, UpgradeRate: 1000,
 		Entries: 500, TTL: time.Hour, Rows: 50, GapWait: 35 * time.Second, MaxClients: 100, MaxLag: 1000,
 		WriteTimeout: 10 * time.Second, PingEvery: 20 * time.Second,
 	}

@@ -7,11 +7,16 @@ import (
 	"net/http"
 	"time"
 
+	"agentbus/pkg/access"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
 	"agentbus/pkg/service"
+	"agentbus/services/websocket-manager/api"
+	"agentbus/services/websocket-manager/door"
+	"agentbus/services/websocket-manager/history"
 	"agentbus/services/websocket-manager/live"
 	"agentbus/services/websocket-manager/page"
+	"agentbus/services/websocket-manager/sse"
 	"agentbus/services/websocket-manager/ws"
 )
 
@@ -26,9 +31,21 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 	if err != nil {
 		return err
 	}
-	guard, err := ws.NewGuard(cfg.AllowedHosts)
+	guard, err := access.NewGuard(cfg.AllowedHosts)
 	if err != nil {
 		return fmt.Errorf("ALLOWED_HOSTS: %w", err)
+	}
+	gate, err := access.New(ctx, cfg.Settings, cfg.HTTPAddr, rt.Log)
+	if err != nil {
+		return err
+	}
+	coordinator, err := cfg.coordinator()
+	if err != nil {
+		return err
+	}
+	proxies, err := cfg.proxies()
+	if err != nil {
+		return err
 	}
 	cfg.Log, cfg.Metrics = rt.Log, rt.Metrics
 	b, err := bus.Open(ctx, cfg.Config)
@@ -39,17 +56,35 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 
 	feed := live.NewFeed(b.Client(), b.Names(), cfg.limits(), cfg.GapWait, rt.Metrics)
 	defer feed.Close()
-	sockets := ws.New(ws.Config{
-		Feed: feed, Member: b.Member(), Metrics: rt.Metrics,
-		MaxClients: cfg.MaxClients, MaxLag: cfg.MaxLag, WriteTimeout: cfg.WriteTimeout, PingEvery: cfg.PingEvery,
-	})
-	mux := http.NewServeMux()
-	mux.Handle("GET /ws", sockets)
-	mux.Handle("GET /", page.Handler())
+	past := &history.History{Feed: feed}
+	var owners door.Past
+	if cfg.DatabaseURL != "" {
+		record, err := history.OpenRecord(ctx, cfg.DatabaseURL)
+		if err != nil {
+			return err
+		}
+		defer record.Close()
+		past.Record, owners = record, record
+	}
+	entrance := door.New(b, gate, owners)
 
 	// One that fails ends the other.
 	both, stop := context.WithCancel(ctx)
 	defer stop()
+	sockets := ws.New(ws.Config{
+		Feed: feed, Door: entrance, Member: b.Member(), Metrics: rt.Metrics,
+		MaxClients: cfg.MaxClients, MaxPerAddress: cfg.MaxPerAddr, UpgradesPerSecond: cfg.UpgradeRate, TrustedProxies: proxies,
+		MaxLag: cfg.MaxLag, WriteTimeout: cfg.WriteTimeout, PingEvery: cfg.PingEvery,
+	})
+	streams := sse.New(sse.Config{Feed: feed, Door: entrance, Draining: both.Done(), Metrics: rt.Metrics,
+		MaxLag: cfg.MaxLag, WriteTimeout: cfg.WriteTimeout, PingEvery: cfg.PingEvery})
+	own := api.Handler(api.Config{Gate: gate, Door: entrance, History: past, Streams: streams, Coordinator: api.Proxy(coordinator, rt.Log)})
+	mux := http.NewServeMux()
+	mux.Handle("GET /ws", sockets)
+	mux.Handle("/v1/", own)
+	mux.Handle("GET /openapi.json", own)
+	mux.Handle("/", page.Handler())
+
 	served := make(chan error, 1)
 	go func() {
 		defer stop()
@@ -72,5 +107,6 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 	stop()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainClients)
 	defer cancel()
-	return errors.Join(consumed, <-served, sockets.Drain(drain))
+	sockets.Drain(drain)
+	return errors.Join(consumed, <-served)
 }

@@ -2,6 +2,8 @@ package live
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"sync"
 	"time"
 
@@ -137,13 +139,40 @@ func (f *Feed) release(w *Watch) {
 	}
 }
 
-// WatchList follows the rows of all workflows.
-func (f *Feed) WatchList(signal func()) *ListWatch {
-	w := &ListWatch{list: f.list, signal: signal}
+// WatchList follows the rows of all workflows whose tenant the watcher sees.
+func (f *Feed) WatchList(sees func(tenant string) bool, signal func()) *ListWatch {
+	w := &ListWatch{list: f.list, sees: sees, signal: signal}
 	f.list.mu.Lock()
 	f.list.loaded = false // read anew: the snapshot is one moment's
 	f.list.watches[w] = struct{}{}
 	f.list.mu.Unlock()
 	f.list.wake()
 	return w
+}
+
+// Last is the highest number of the workflow known here; 0 when there is none.
+func (f *Feed) Last(ctx context.Context, workflowID string) (int64, error) {
+	return f.store.last(ctx, workflowID)
+}
+
+// Between are the events kept with numbers from and to, both included, by number.
+func (f *Feed) Between(ctx context.Context, workflowID string, from, to int64) (map[int64]json.RawMessage, error) {
+	out := make(map[int64]json.RawMessage)
+	for after := from - 1; ; {
+		page, whole, err := f.store.page(ctx, workflowID, after, to)
+		if err != nil {
+			return nil, err
+		}
+		for _, it := range page {
+			var kept struct{ Event json.RawMessage }
+			if err := json.Unmarshal(it.Frame, &kept); err != nil {
+				return nil, fmt.Errorf("event %d of %s in the live log: %w", it.From, workflowID, err)
+			}
+			out[it.From] = kept.Event
+			after = it.From
+		}
+		if whole {
+			return out, nil
+		}
+	}
 }

@@ -27,6 +27,7 @@ type list struct {
 
 type listRow struct {
 	version int64
+	tenant  string
 	row     json.RawMessage
 }
 
@@ -120,8 +121,12 @@ func (l *list) read(ctx context.Context) error {
 		if had, ok := l.rows[id]; ok && string(had.row) == string(row) {
 			continue
 		}
+		var of struct{ Tenant string }
+		if err := json.Unmarshal(row, &of); err != nil {
+			return err
+		}
 		l.version++
-		l.rows[id] = listRow{l.version, row}
+		l.rows[id] = listRow{l.version, of.Tenant, row}
 	}
 	for w := range l.watches {
 		w.ready = true
@@ -133,6 +138,7 @@ func (l *list) read(ctx context.Context) error {
 // ListWatch is one client's view of the list.
 type ListWatch struct {
 	list   *list
+	sees   func(tenant string) bool
 	signal func()
 	ready  bool  // the rows have been read since it began; guarded by list.mu
 	at     int64 // version of the latest row it was told
@@ -150,7 +156,7 @@ func (w *ListWatch) Next() (rows []json.RawMessage, snapshot, ok bool) {
 	}
 	rows = []json.RawMessage{}
 	for _, r := range l.rows {
-		if r.version > w.at {
+		if r.version > w.at && w.sees(r.tenant) {
 			rows = append(rows, r.row)
 		}
 	}

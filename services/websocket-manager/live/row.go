@@ -9,7 +9,7 @@ import (
 // said is what events say of a workflow's row in the list: each field with the number of the event it
 // is from. The row takes the one with the highest number, so the order of writing does not matter.
 //
-// Fields: name, state (created, running, completed, failed, cancelled), stage, percent, attempt,
+// Fields: tenant, name, state (created, running, completed, failed, cancelled), stage, percent, attempt,
 // message, code, reason, created_at, started_at, finished_at, updated_at, seq, and one for each stage
 // (running, done, failed).
 type said map[string]saidField
@@ -29,6 +29,9 @@ func (s said) add(e events.Event, seq int64) {
 	at := e.Timestamp.UTC().Format(time.RFC3339Nano)
 	s.set("seq", seq, seq)
 	s.set("updated_at", at, seq)
+	if tenant := e.Metadata[events.MetadataTenant]; tenant != "" {
+		s.set("tenant", tenant, seq)
+	}
 	set := func(field string, value any) { s.set(field, value, seq) }
 	switch e.Type {
 	case events.WorkflowCreated:

@@ -12,6 +12,8 @@ const (
 	closeInternal = websocket.StatusInternalError // 1011
 	// closeBadFrame: what the client sent is not this protocol. Do not come back unchanged.
 	closeBadFrame websocket.StatusCode = 4400
+	// closeExpired: the token that the connection began with has expired. Come back with a new one.
+	closeExpired websocket.StatusCode = 4401
 	// closeSlow: the client reads more slowly than events come. Come back: what was missed is sent again,
 	// as far as it is kept.
 	closeSlow websocket.StatusCode = 4408

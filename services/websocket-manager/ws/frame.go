@@ -16,6 +16,7 @@ const Protocol = 1
 // Codes of error frames: the connection stays open.
 const (
 	errBadRequest = "bad_request" // a field is missing or wrong; message names it
+	errNotFound   = "not_found"   // no such workflow, or of another tenant; do not ask again
 	errTooMany    = "too_many"    // subscriptions on one connection
 	errUpstream   = "unavailable" // Redis does not answer; try again a little later
 )
@@ -24,6 +25,12 @@ type helloFrame struct {
 	Type     string `json:"type"` // hello
 	Protocol int    `json:"protocol"`
 	Server   string `json:"server"` // which replica
+}
+
+// leavingFrame comes before a close with 1001.
+type leavingFrame struct {
+	Type    string `json:"type"`     // leaving
+	AfterMS int64  `json:"after_ms"` // when to connect again: spread, so that not all come at once
 }
 
 type subscribedFrame struct {

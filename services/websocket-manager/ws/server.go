@@ -9,36 +9,48 @@ package ws
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
+	"net/netip"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"nhooyr.io/websocket"
 
+	"agentbus/services/websocket-manager/door"
 	"agentbus/services/websocket-manager/live"
 )
 
 // Config of a [Server]. The zero value of each limit is its default.
 type Config struct {
 	Feed   *live.Feed
+	Door   *door.Door
 	Member string // which replica, for the hello frame
 	// Metrics may be nil.
 	Metrics prometheus.Registerer
 
-	MaxClients       int           // connections at once; 10000
-	MaxSubscriptions int           // of one connection; 64
-	MaxLag           int64         // events a client may be behind after it had caught up; 1000
-	WriteTimeout     time.Duration // for one frame; 10 s
-	PingEvery        time.Duration // and the same again for the answer; 20 s
+	MaxClients        int            // connections at once; 10000
+	MaxPerAddress     int            // of one client address; 1000
+	UpgradesPerSecond int            // new connections; 500, and twice that at once
+	TrustedProxies    []netip.Prefix // whose X-Forwarded-For names the client's address
+	MaxSubscriptions  int            // of one connection; 64
+	MaxLag            int64          // events a client may be behind after it had caught up; 1000
+	WriteTimeout      time.Duration  // for one frame; 10 s
+	PingEvery         time.Duration  // and the same again for the answer; 20 s
 }
 
 func (c Config) withDefaults() Config {
 	if c.MaxClients == 0 {
 		c.MaxClients = 10_000
+	}
+	if c.MaxPerAddress == 0 {
+		c.MaxPerAddress = 1000
+	}
+	if c.UpgradesPerSecond == 0 {
+		c.UpgradesPerSecond = 500
 	}
 	if c.MaxSubscriptions == 0 {
 		c.MaxSubscriptions = 64
@@ -61,9 +73,11 @@ const maxRequestBytes = 4 << 10
 // Server upgrades connections and serves them until [Server.Drain].
 type Server struct {
 	cfg      Config
-	draining chan struct{}
+	crowd    *crowd
+	draining chan struct{} // closed: say goodbye
+	cutting  chan struct{} // closed: there was time enough for it
 	drain    sync.Once
-	clients  atomic.Int64
+	cut      sync.Once
 
 	mu       sync.Mutex
 	sessions sync.WaitGroup // Add under mu and only while not draining
@@ -76,13 +90,14 @@ type Server struct {
 // New makes a Server. The feed stays the caller's and must outlive it.
 func New(cfg Config) *Server {
 	f := promauto.With(cfg.Metrics)
+	cfg = cfg.withDefaults()
 	return &Server{
-		cfg: cfg.withDefaults(), draining: make(chan struct{}),
+		cfg: cfg, crowd: newCrowd(cfg), draining: make(chan struct{}), cutting: make(chan struct{}),
 		connected: f.NewGauge(prometheus.GaugeOpts{Name: "agentbus_ws_clients", Help: "Open WebSocket connections."}),
 		frames: f.NewCounterVec(prometheus.CounterOpts{Name: "agentbus_ws_frames_total",
 			Help: "Frames sent, by type: event, gap, rows, control."}, []string{"type"}),
 		closed: f.NewCounterVec(prometheus.CounterOpts{Name: "agentbus_ws_closed_total",
-			Help: "Connections that ended, by why: client, slow, write_timeout, ping_timeout, bad_frame, leaving, internal."}, []string{"why"}),
+			Help: "Connections that ended, by why: client, slow, write_timeout, ping_timeout, bad_frame, expired, leaving, internal."}, []string{"why"}),
 	}
 }
 
@@ -93,13 +108,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
-	if s.clients.Add(1) > int64(s.cfg.MaxClients) {
-		s.clients.Add(-1)
-		w.Header().Set("Retry-After", "5")
-		http.Error(w, fmt.Sprintf("this server has %d clients already, its WS_MAX_CLIENTS", s.cfg.MaxClients), http.StatusServiceUnavailable)
+	leave, full := s.crowd.enter(r)
+	if full != nil {
+		w.Header().Set("Retry-After", strconv.Itoa(1+rand.IntN(5))) // not all at once
+		http.Error(w, full.Error(), full.status)
 		return
 	}
-	defer s.clients.Add(-1)
+	defer leave()
+	who, err := s.cfg.Door.Enter(r)
+	if err != nil {
+		door.Refuse(w, err)
+		return
+	}
 	if !s.begin() {
 		w.Header().Set("Retry-After", "1")
 		http.Error(w, "this server is shutting down", http.StatusServiceUnavailable)
@@ -108,7 +128,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.sessions.Done()
 
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{
-		// Guard has checked Host and Origin against the list, which is stricter: the library takes any
+		// access.Guard has checked Host and Origin against the list, which is stricter: the library takes any
 		// Origin that equals Host.
 		InsecureSkipVerify: true,
 	})
@@ -118,7 +138,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn.SetReadLimit(maxRequestBytes)
 	s.connected.Inc()
 	defer s.connected.Dec()
-	c := newSession(s, conn)
+	c := newSession(s, conn, who)
 	why := c.serve(first)
 	s.closed.WithLabelValues(why).Inc()
 }
@@ -143,9 +163,9 @@ func (s *Server) StartDrain() {
 	s.drain.Do(func() { close(s.draining) })
 }
 
-// Drain does what StartDrain does and waits for the clients until ctx ends: [http.Server.Shutdown] knows
-// nothing of upgraded connections.
-func (s *Server) Drain(ctx context.Context) error {
+// Drain does what StartDrain does and waits for the clients until ctx ends, then drops those that have not
+// answered: [http.Server.Shutdown] knows nothing of upgraded connections.
+func (s *Server) Drain(ctx context.Context) {
 	s.StartDrain()
 	done := make(chan struct{})
 	go func() {
@@ -154,9 +174,9 @@ func (s *Server) Drain(ctx context.Context) error {
 	}()
 	select {
 	case <-done:
-		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%d WebSocket clients did not answer the close frame: %w", s.clients.Load(), ctx.Err())
+		s.cut.Do(func() { close(s.cutting) })
+		<-done
 	}
 }
 
@@ -165,8 +185,8 @@ func (s *Server) Drain(ctx context.Context) error {
 func requestOf(r *http.Request) (request, error) {
 	q := r.URL.Query()
 	for name, values := range q {
-		if name != "workflow_id" && name != "since" && name != "list" {
-			return request{}, fmt.Errorf("parameter %.40q is unknown; known are workflow_id, since, list", name)
+		if name != "workflow_id" && name != "since" && name != "list" && name != "ticket" {
+			return request{}, fmt.Errorf("parameter %.40q is unknown; known are workflow_id, since, list, ticket", name)
 		}
 		if len(values) > 1 {
 			return request{}, fmt.Errorf("parameter %s stands there %d times; send a subscribe frame for each further workflow", name, len(values))

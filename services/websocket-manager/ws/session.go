@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"nhooyr.io/websocket"
 
+	"agentbus/pkg/access"
+	"agentbus/services/websocket-manager/door"
 	"agentbus/services/websocket-manager/live"
 )
 
@@ -24,6 +25,7 @@ var errSlow = errors.New("the client is too slow")
 type session struct {
 	server *Server
 	conn   *websocket.Conn
+	who    access.Principal
 	wake   chan struct{} // capacity 1: something may be there to write
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -38,10 +40,10 @@ type session struct {
 	why string // for metrics; set once
 }
 
-func newSession(s *Server, conn *websocket.Conn) *session {
+func newSession(s *Server, conn *websocket.Conn, who access.Principal) *session {
 	// Not the request's context: when that ends the library drops the connection without a close frame.
 	ctx, cancel := context.WithCancel(context.Background())
-	return &session{server: s, conn: conn, wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel, watches: map[string]*live.Watch{}}
+	return &session{server: s, conn: conn, who: who, wake: make(chan struct{}, 1), ctx: ctx, cancel: cancel, watches: map[string]*live.Watch{}}
 }
 
 // serve runs the connection to its end and says why it ended.
@@ -52,14 +54,7 @@ func (c *session) serve(first request) string {
 		c.do(first)
 	}
 	wg.Go(c.write)
-	wg.Go(c.ping)
-	wg.Go(func() {
-		select {
-		case <-c.server.draining:
-			c.close("leaving", closeLeaving, "the server is shutting down: connect again")
-		case <-c.ctx.Done():
-		}
-	})
+	wg.Go(c.keep)
 	c.read()
 	c.cancel()
 	wg.Wait()
@@ -141,7 +136,7 @@ func (c *session) do(r request) {
 	case r.Type == "subscribe" && r.List:
 		c.mu.Lock()
 		if c.list == nil {
-			c.list = c.server.cfg.Feed.WatchList(c.signal)
+			c.list = c.server.cfg.Feed.WatchList(c.who.MaySee, c.signal)
 		}
 		c.mu.Unlock()
 		c.reply(subscribedFrame{Type: "subscribed", List: true})
@@ -171,7 +166,15 @@ func (c *session) subscribe(r request) {
 		c.reply(errorFrame{"error", errTooMany, fmt.Sprintf("at most %d workflows on one connection", n), r.WorkflowID})
 		return
 	}
-	w, err := c.server.cfg.Feed.Watch(c.ctx, r.WorkflowID, r.Since, c.signal)
+	err := c.server.cfg.Door.Check(c.ctx, c.who, r.WorkflowID)
+	if errors.Is(err, door.ErrUnknown) {
+		c.reply(errorFrame{"error", errNotFound, err.Error(), r.WorkflowID})
+		return
+	}
+	var w *live.Watch
+	if err == nil {
+		w, err = c.server.cfg.Feed.Watch(c.ctx, r.WorkflowID, r.Since, c.signal)
+	}
 	if err != nil {
 		c.reply(errorFrame{"error", errUpstream, "Redis does not answer; subscribe again a little later", r.WorkflowID})
 		return
@@ -197,27 +200,6 @@ func (c *session) remove(workflowID string) {
 		if id == workflowID {
 			c.order = append(c.order[:i], c.order[i+1:]...)
 			break
-		}
-	}
-}
-
-// ping keeps the connection from being dropped as idle, and finds clients that are gone.
-func (c *session) ping() {
-	every := c.server.cfg.PingEvery
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for {
-		select {
-		case <-c.ctx.Done():
-			return
-		case <-tick.C:
-		}
-		ctx, cancel := context.WithTimeout(c.ctx, every)
-		err := c.conn.Ping(ctx)
-		cancel()
-		if err != nil {
-			c.drop("ping_timeout")
-			return
 		}
 	}
 }
