@@ -109,6 +109,7 @@ type serverFrame struct {
 	Message    string                   `json:"message"`
 	Reset      bool                     `json:"reset"`
 	Snapshot   bool                     `json:"snapshot"`
+	AfterMS    int64                    `json:"after_ms"`
 	Event      *events.Event            `json:"event"`
 	Rows       []map[string]interface{} `json:"rows"`
 }

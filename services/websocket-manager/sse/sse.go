@@ -97,7 +97,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold events back
 	st := &stream{w: w, rc: http.NewResponseController(w), timeout: s.cfg.WriteTimeout}
-	st.err = st.rc.SetReadDeadline(time.Time{}) // the server's would end the request after half a minute
+	st.err = st.rc.SetReadDeadline(time.Time{})                                   // the server's would end the request after half a minute
 	st.printf(": agentbus, workflow %s\nretry: %d\n\n", id, 1000+rand.IntN(2000)) // ms, spread
 	s.follow(ctx, st, watch, id, woken)
 }
