@@ -59,7 +59,7 @@ func newTenure(b *Bus, s Subscription, log zerolog.Logger) *tenure {
 	t := &tenure{
 		bus: b, sub: s, log: log, names: b.names,
 		hand:  newHand(s.Prefetch),
-		lanes: newLanes(),
+		lanes: newLanes(s.Concurrency, len(s.Types)),
 		gate:  newGate(log, m.outage.WithLabelValues(s.Group)),
 
 		handled: m.handled.WithLabelValues(s.Group), recreated: m.recreated.WithLabelValues(s.Group),

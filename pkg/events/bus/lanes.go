@@ -9,8 +9,10 @@ import (
 // lanes queues deliveries by workflow: each workflow is a lane that one worker at
 // a time takes from, so its events never run at the same time in this member,
 // while other workflows pass it by. Between the lanes the event types take turns,
-// so that a type that comes in masses does not hold up the others.
+// and none may hold the last free worker, so that a type that comes in masses does
+// not hold up the others.
 type lanes struct {
+	share   int // workers that one type may hold at once
 	mu      sync.Mutex
 	work    *sync.Cond
 	lanes   map[string]*lane
@@ -24,20 +26,27 @@ type lane struct {
 	workflow string
 	queue    []*delivery // by seq
 	busy     bool        // a worker has its head
+	counted  *flow       // that its worker counts for; nil for a batch's further lanes of a flow
 }
 
 // flow is what takes turns: the ready lanes, those with something queued and no
 // worker, whose heads are of one type.
 type flow struct {
-	kind  events.Type
-	ready []*lane
+	kind    events.Type
+	ready   []*lane
+	workers int // that hold a batch of it
 }
 
 // suspects is the flow of the suspects, of whatever type.
 const suspects events.Type = "(suspects)"
 
-func newLanes() *lanes {
-	l := &lanes{lanes: make(map[string]*lane), flows: make(map[events.Type]*flow)}
+// newLanes makes the lanes of a member that reads so many types.
+func newLanes(workers, types int) *lanes {
+	share := workers
+	if types > 1 {
+		share = max(1, workers-1)
+	}
+	l := &lanes{share: share, lanes: make(map[string]*lane), flows: make(map[events.Type]*flow)}
 	l.work = sync.NewCond(&l.mu)
 	return l
 }
@@ -100,9 +109,11 @@ func (l *lanes) take(most int) []*delivery {
 
 func (l *lanes) pick(most int) []*delivery {
 	var batch []*delivery
+	inBatch := make(map[*flow]bool, 1)
 	for next := 0; next < len(l.turns) && len(batch) < most; {
 		f := l.turns[next]
-		if f.kind == suspects && (l.suspect || len(batch) > 0) {
+		counts := !inBatch[f]
+		if (f.kind == suspects && (l.suspect || len(batch) > 0)) || (counts && f.workers >= l.share) {
 			next++ // it keeps its turn
 			continue
 		}
@@ -114,6 +125,11 @@ func (l *lanes) pick(most int) []*delivery {
 			l.suspect = true
 			return ln.take(1)
 		default:
+			if counts {
+				inBatch[f] = true
+				f.workers++
+				ln.counted = f
+			}
 			batch = append(batch, ln.take(most-len(batch))...)
 		}
 	}
@@ -168,6 +184,10 @@ func (l *lanes) done(batch []*delivery, suspect bool) {
 			continue
 		}
 		ln.busy = false
+		if ln.counted != nil {
+			ln.counted.workers--
+			ln.counted = nil
+		}
 		if len(ln.queue) > 0 {
 			l.line(ln)
 		} else {
@@ -185,7 +205,9 @@ func (l *lanes) close(drop bool) {
 	l.closed = true
 	if drop {
 		l.turns = nil
-		clear(l.flows)
+		for _, f := range l.flows {
+			f.ready = nil
+		}
 		for key, ln := range l.lanes {
 			ln.queue = nil
 			if !ln.busy {
