@@ -94,7 +94,7 @@ failed or was cancelled.`,
 			root.AddCommand(c)
 		}
 	}
-	add(stack, a.upCommand(), a.demoCommand())
+	add(stack, a.upCommand(), a.demoCommand(), a.benchCommand())
 	add(work, a.runCommand(), a.workflowsCommand())
 	add(ops, a.eventsCommand(), a.groupsCommand(), a.dlqCommand(), a.verifyCommand())
 	return root
