@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -261,7 +262,9 @@ func TestServerSentEvents(t *testing.T) {
 	if diff := cmp.Diff(run(1, 20), seqs); diff != "" {
 		t.Error(diff)
 	}
-	go s.publish(t, "wf-1", 30)
+	var publishing sync.WaitGroup
+	defer publishing.Wait()
+	publishing.Go(func() { s.publish(t, "wf-1", 30) })
 	seqs, _ = follow(two, ids[len(ids)-1], 60)
 	if diff := cmp.Diff(run(21, 60), seqs); diff != "" {
 		t.Error("after coming back to the other replica:", diff)

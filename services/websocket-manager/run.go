@@ -83,6 +83,10 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 	mux.Handle("GET /ws", sockets)
 	mux.Handle("/v1/", own)
 	mux.Handle("GET /openapi.json", own)
+	mux.HandleFunc("GET /asyncapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(ws.AsyncAPI) // the client has gone away
+	})
 	mux.Handle("/", page.Handler())
 
 	served := make(chan error, 1)
