@@ -10,6 +10,7 @@ import (
 	"agentbus/deploy/agentctl/ledger"
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
+	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
 )
 
@@ -47,7 +48,7 @@ func TestSlowHandlerKeepsItsPrefetch(t *testing.T) {
 	var b *bus.Bus
 	for range 3 {
 		b = open(t, bus.Config{URL: srv.URL}, nil)
-		consume(t, b, bus.Subscription{Group: "writers", Handle: handle, Concurrency: 4, Prefetch: 50, HandlerTimeout: time.Minute})
+		consume(t, b, bus.Subscription{Group: "writers", Types: []events.Type{events.WorkflowProgressed}, Handle: handle, Concurrency: 4, Prefetch: 50, HandlerTimeout: time.Minute})
 	}
 	for i := range 200 {
 		if _, err := l.Publish(t.Context(), b, event(t, fmt.Sprint("wf-", i), i)); err != nil {

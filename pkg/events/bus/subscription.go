@@ -33,7 +33,7 @@ type Subscription struct {
 	Handle      func(ctx context.Context, m Message) error
 	HandleBatch func(ctx context.Context, batch []Message) []error
 
-	Concurrency    int           // handlers running at once; 16, or 1 for HandleBatch
+	Concurrency    int           // handlers running at once; 16, or 1 for HandleBatch. Of several Types one has all but one of them at most
 	MaxBatch       int           // messages of one batch; 500
 	Prefetch       int           // entries in hand at once, about; 1000
 	HandlerTimeout time.Duration // the handler's context ends; 30 s
