@@ -218,15 +218,15 @@ func (c *coordinator) apiCancel(ctx context.Context, in *cancelInput) (*viewOutp
 	if in.Body != nil && in.Body.Reason != "" {
 		reason = in.Body.Reason
 	}
-	w, err := c.visible(ctx, in.ID)
-	if err != nil {
+	if _, err := c.visible(ctx, in.ID); err != nil {
 		return nil, err
 	}
-	err = c.change(ctx, in.ID, func(w *workflow, now time.Time) []note { return c.machine.cancel(w, reason, now) })
+	err := c.change(ctx, in.ID, func(w *workflow, now time.Time) []note { return c.machine.cancel(w, reason, now) })
 	if err != nil {
 		return nil, problemOf(err, in.ID)
 	}
-	if w, _, err = c.store.load(ctx, in.ID); err != nil {
+	w, _, err := c.store.load(ctx, in.ID)
+	if err != nil {
 		return nil, problemOf(err, in.ID)
 	}
 	if w.State != Cancelled {

@@ -78,8 +78,11 @@ func (c *crowd) add(ctx, reading context.Context, url string, deaf bool) error {
 	}}
 	dialing, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	conn, _, err := websocket.Dial(dialing, url, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
+	conn, response, err := websocket.Dial(dialing, url, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}})
 	if err != nil {
+		if response != nil && response.Body != nil {
+			_ = response.Body.Close() // err says more
+		}
 		return err
 	}
 	conn.SetReadLimit(1 << 20)
