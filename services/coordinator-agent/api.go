@@ -56,6 +56,9 @@ func (c *coordinator) handler(guard *access.Guard, gate *access.Gate) http.Handl
 	huma.Register(api, huma.Operation{OperationID: "cancel-workflow", Method: http.MethodPost, Path: "/v1/workflows/{id}/cancel", Tags: []string{tag},
 		Summary: "Cancel a running workflow", Description: "What it started is stopped within a second. Cancelling it again changes nothing.",
 		Errors: []int{401, 404, 409, 422, 503}}, c.apiCancel)
+	c.registerAgain(api)
+	c.registerArtifacts(api)
+	c.registerOperations(api)
 	// A page of another site must not be able to start or cancel work in its
 	// visitor's name; programs send no Origin and are not concerned.
 	return guard.Wrap(http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(open, 2*maxBody)))
@@ -78,9 +81,16 @@ func (c *coordinator) apiCreate(ctx context.Context, in *createInput) (*createOu
 	if err != nil {
 		return nil, err
 	}
+	return c.begin(ctx, w, in.IdempotencyKey, in.Traceparent, in.Body)
+}
+
+// begin creates w for the caller, or finds the workflow that the same request under
+// the same key created before.
+func (c *coordinator) begin(ctx context.Context, w *workflow, key, traceparent string, request any) (*createOutput, error) {
 	caller := access.From(ctx)
-	w.Traceparent, w.Tenant, w.CreatedBy = in.Traceparent, caller.Tenant, caller.Subject
-	if w.ID, w.Fingerprint, err = identify(in, w.Tenant); err != nil {
+	w.Traceparent, w.Tenant, w.CreatedBy = traceparent, caller.Tenant, caller.Subject
+	var err error
+	if w.ID, w.Fingerprint, err = identify(key, w.Tenant, request); err != nil {
 		return nil, err
 	}
 	out := func(w *workflow, replayed string) *createOutput {
@@ -100,7 +110,7 @@ func (c *coordinator) apiCreate(ctx context.Context, in *createInput) (*createOu
 	}
 	if first.Fingerprint != w.Fingerprint {
 		return nil, huma.Error422UnprocessableEntity("the Idempotency-Key was used for a different request",
-			&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: "use a new key for a new workflow; this one created " + w.ID, Value: in.IdempotencyKey})
+			&huma.ErrorDetail{Location: "header.Idempotency-Key", Message: "use a new key for a new workflow; this one created " + w.ID, Value: key})
 	}
 	return out(first, "true"), nil
 }
@@ -108,14 +118,14 @@ func (c *coordinator) apiCreate(ctx context.Context, in *createInput) (*createOu
 // identify makes the workflow's id: from the tenant and its key, when there is one,
 // so that the same key means the same id and the state's revision decides who was
 // first.
-func identify(in *createInput, tenant string) (id, fingerprint string, err error) {
-	body, err := json.Marshal(in.Body)
+func identify(key, tenant string, request any) (id, fingerprint string, err error) {
+	body, err := json.Marshal(request)
 	if err != nil {
 		return "", "", err
 	}
 	sum := sha256.Sum256(body)
-	if in.IdempotencyKey != "" {
-		return "wf-" + uuid.NewSHA1(idempotencySpace, []byte(tenant+"\x00"+in.IdempotencyKey)).String(), hex.EncodeToString(sum[:]), nil
+	if key != "" {
+		return "wf-" + uuid.NewSHA1(idempotencySpace, []byte(tenant+"\x00"+key)).String(), hex.EncodeToString(sum[:]), nil
 	}
 	u, err := uuid.NewV7()
 	return "wf-" + u.String(), hex.EncodeToString(sum[:]), err

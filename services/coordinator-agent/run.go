@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"agentbus/pkg/access"
+	"agentbus/pkg/agent/artifact"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
 	"agentbus/pkg/service"
@@ -32,9 +33,16 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 	}
 	defer func() { _ = b.Close() }()
 
+	artifacts, err := openArtifacts(ctx, cfg.ArtifactURL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = artifacts.Close() }()
+
 	c := &coordinator{
-		store:   &store{bus: b, keep: cfg.KeepFinished, log: rt.Log, now: func() time.Time { return time.Now().UTC() }},
-		machine: newMachine(cfg), defaults: stageDefaults{cfg.StageTimeout, cfg.StageAttempts}, metrics: newMetrics(rt.Metrics),
+		artifactStore: artifacts,
+		store:         &store{bus: b, keep: cfg.KeepFinished, log: rt.Log, now: func() time.Time { return time.Now().UTC() }},
+		machine:       newMachine(cfg), defaults: stageDefaults{cfg.StageTimeout, cfg.StageAttempts}, metrics: newMetrics(rt.Metrics),
 	}
 	rt.Ready("redis", b.Ping)
 	rt.Ready("http", func(context.Context) error { // not ready before clients can connect
@@ -45,28 +53,29 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 	})
 
 	// A failing part ends the others, and the process with its error.
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	var parts sync.WaitGroup
+	var mu sync.Mutex
+	var failures []error
 	part := func(f func() error) {
 		parts.Go(func() {
-			if err := f(); err != nil {
-				stop(err)
+			if err := f(); err != nil { // of work, or of the drain
+				mu.Lock()
+				failures = append(failures, err)
+				mu.Unlock()
+				stop()
 			}
 		})
 	}
-	var failed error
 	part(func() error { return rt.Serve(ctx, "HTTP_ADDR", cfg.HTTPAddr, c.handler(guard, gate)) })
 	part(func() error { return c.watchDeadlines(ctx) })
 	part(func() error {
 		return b.Consume(ctx, bus.Subscription{Group: group, Types: []events.Type{events.A2AResponse}, Handle: c.heed})
 	})
 	<-ctx.Done()
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
-		failed = cause
-	}
 	parts.Wait()
-	return failed
+	return errors.Join(failures...)
 }
 
 // coordinator is what the API, the responses and the deadlines act on.
@@ -75,4 +84,6 @@ type coordinator struct {
 	machine  machine
 	defaults stageDefaults
 	metrics  *metrics
+
+	artifactStore *artifact.Store
 }

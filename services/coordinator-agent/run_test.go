@@ -40,7 +40,7 @@ func startSystem(t *testing.T, replicas int, adapt func(*Config)) *system {
 	}
 	t.Cleanup(func() { _ = s.bus.Close() })
 	for range replicas {
-		cfg := Config{Config: base, HTTPAddr: "127.0.0.1:0", AcceptTimeout: time.Second, QueueTimeout: time.Hour,
+		cfg := Config{Config: base, HTTPAddr: "127.0.0.1:0", ArtifactURL: t.TempDir(), AcceptTimeout: time.Second, QueueTimeout: time.Hour,
 			SilentTimeout: 10 * time.Second, StageTimeout: time.Minute, StageAttempts: 2, KeepFinished: time.Hour}
 		if adapt != nil {
 			adapt(&cfg)

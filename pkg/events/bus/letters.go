@@ -126,7 +126,7 @@ func (b *Bus) letterID(id string) (part int, entry string, err error) {
 	head, entry, ok := strings.Cut(id, "/")
 	part, err = strconv.Atoi(head)
 	if !ok || err != nil || part < 0 || part >= b.names.Parts() {
-		return 0, "", fmt.Errorf("dead letter id %q: must be <partition>/<entry id> as listed, e.g. 0/1700000000000-0", id)
+		return 0, "", fmt.Errorf("dead letter id %q: must be <partition>/<entry id> as listed, e.g. 0/1700000000000-0: %w", id, ErrNotFound)
 	}
 	return part, entry, nil
 }
