@@ -76,9 +76,32 @@ func (s *Stack) start(ctx context.Context, services []string) error {
 		}
 	}
 	s.died = make(chan *Process, 1024) // more than anybody restarts between two looks
+	if err := s.startAll(ctx, func(p *Process) bool { return p.Service != liveView }); err != nil {
+		return err
+	}
+	// The live view hands requests on to the coordinator, whose port is known now.
+	for _, p := range s.processes {
+		if url := s.URL(coordinator, "HTTP_ADDR"); p.Service == liveView && url != "" {
+			p.env = append([]string{"COORDINATOR_URL=" + url}, p.env...) // what the caller says comes later and wins
+		}
+	}
+	if err := s.startAll(ctx, func(p *Process) bool { return p.Service == liveView }); err != nil {
+		return err
+	}
+	return s.writeConnection()
+}
+
+// The only services that know of each other.
+const (
+	coordinator = "coordinator-agent"
+	liveView    = "websocket-manager"
+)
+
+// startAll starts the chosen processes, but for those that are left to the caller.
+func (s *Stack) startAll(ctx context.Context, chosen func(*Process) bool) error {
 	first, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	err := s.each(func(*Process) bool { return true }, func(p *Process) error {
+	return s.each(chosen, func(p *Process) error {
 		for _, left := range s.opts.Except {
 			if p.Service == left {
 				return nil
@@ -93,10 +116,6 @@ func (s *Stack) start(ctx context.Context, services []string) error {
 		}
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return s.writeConnection()
 }
 
 // errOther ends the starts of all when one has failed.
