@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"net/url"
 	"path/filepath"
@@ -148,7 +147,7 @@ func (s *Store) upload(ctx context.Context, key string, r io.Reader, a events.Ar
 }
 
 // Open opens the artifact's bytes for reading. The error is [ErrMissing] when the store has no such content.
-// A read ends with [ErrChanged] instead of the end when the bytes are others than were promised.
+// A read ends with [ErrChanged], short of the last bytes, when they are others than were promised.
 func (s *Store) Open(ctx context.Context, a events.Artifact) (io.ReadCloser, error) {
 	key := keyPattern.FindString(a.URL)
 	if key == "" {
@@ -175,26 +174,3 @@ func (s *Store) Get(ctx context.Context, a events.Artifact, w io.Writer) error {
 	_, err = io.Copy(w, r)
 	return err
 }
-
-// verified holds what it reads against what was promised.
-type verified struct {
-	a   events.Artifact
-	r   *blob.Reader
-	sum hash.Hash
-	n   int64
-}
-
-func (v *verified) Read(p []byte) (int, error) {
-	n, err := v.r.Read(p)
-	v.sum.Write(p[:n])
-	v.n += int64(n)
-	if v.n > v.a.Size || (errors.Is(err, io.EOF) && v.n != v.a.Size) {
-		return 0, fmt.Errorf("%w: %s should have %d bytes, the store has %d; run the stage that made it again", ErrChanged, v.a.Name, v.a.Size, v.r.Size())
-	}
-	if found := hex.EncodeToString(v.sum.Sum(nil)); errors.Is(err, io.EOF) && found != v.a.SHA256 {
-		return 0, fmt.Errorf("%w: %s should have sha256 %s, the store has %s; run the stage that made it again", ErrChanged, v.a.Name, v.a.SHA256, found)
-	}
-	return n, err
-}
-
-func (v *verified) Close() error { return v.r.Close() }
