@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"agentbus/pkg/agent"
+	"agentbus/pkg/agent/agenttest"
 	"agentbus/pkg/events"
 )
 
@@ -96,19 +96,6 @@ func deploy(t *testing.T, ctx context.Context, d *deployer, workflow, parameters
 	})
 	s, _ := result.Summary.(summary)
 	return s, result, err
-}
-
-func wantFailure(t *testing.T, err error, code agent.Code, parts ...string) {
-	t.Helper()
-	var f *agent.Failure
-	if !errors.As(err, &f) || f.Code != code {
-		t.Fatalf("error is %v, want a failure with code %s", err, code)
-	}
-	for _, part := range parts {
-		if !strings.Contains(f.Reason, part) {
-			t.Errorf("the reason does not say %q: %s", part, f.Reason)
-		}
-	}
 }
 
 // answer is what the release at url says.
@@ -214,7 +201,7 @@ func TestUnhealthyReleaseLeavesTheOneBefore(t *testing.T) {
 				t.Fatal(err)
 			}
 			s, result, err := deploy(t, t.Context(), d, "wf-2", `{"health_timeout_seconds":1}`, program(tc.status, "bad"))
-			wantFailure(t, err, agent.CodeUnhealthy, tc.want, "GET /healthz", "starting bad", good.Version+" stays live")
+			agenttest.WantFailure(t, err, agent.CodeUnhealthy, tc.want, "GET /healthz", "starting bad", good.Version+" stays live")
 			if len(result.Artifacts) != 1 || result.Artifacts[0].Name != "release.log" {
 				t.Errorf("artifacts are %+v", result.Artifacts)
 			}
@@ -305,7 +292,7 @@ func TestWhatCannotBeDeployed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := deploy(t, t.Context(), place(t), "wf-1", tc.parameters, tc.files)
-			wantFailure(t, err, tc.code, tc.want)
+			agenttest.WantFailure(t, err, tc.code, tc.want)
 		})
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"agentbus/pkg/agent"
+	"agentbus/pkg/agent/agenttest"
 	"agentbus/pkg/events"
 )
 
@@ -46,19 +47,6 @@ func newTask(t *testing.T, parameters string, files map[string]string) agent.Tas
 
 func runTests(ctx context.Context, task agent.Task) (agent.Result, error) {
 	return (&tester{runner: new(agent.Runner)}).Run(ctx, task)
-}
-
-func wantFailure(t *testing.T, err error, code agent.Code, parts ...string) {
-	t.Helper()
-	var f *agent.Failure
-	if !errors.As(err, &f) || f.Code != code {
-		t.Fatalf("error is %v, want a failure with code %s", err, code)
-	}
-	for _, part := range parts {
-		if !strings.Contains(f.Reason, part) {
-			t.Errorf("the reason does not say %q: %s", part, f.Reason)
-		}
-	}
 }
 
 // junitFigures are the totals of the report.
@@ -163,7 +151,7 @@ func TestWhatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			task := newTask(t, tc.parameters, map[string]string{"go.mod": goMod, "p.go": someGo, "p_test.go": preface + tc.test})
 			result, err := runTests(t.Context(), task)
-			wantFailure(t, err, tc.code, tc.want...)
+			agenttest.WantFailure(t, err, tc.code, tc.want...)
 			if got := readJUnit(t, task, result); got != tc.junit {
 				t.Errorf("JUnit has %+v, want %+v", got, tc.junit)
 			}
@@ -181,7 +169,7 @@ func TestModuleThatIsIncomplete(t *testing.T) {
 	_, err := runTests(t.Context(), newTask(t, `{}`, map[string]string{
 		"go.mod": goMod, "p.go": "package p\n\nimport _ \"example.com/missing\"\n", "p_test.go": preface + "func TestA(t *testing.T) {}\n",
 	}))
-	wantFailure(t, err, agent.CodeBuildFailed, "example.com/missing")
+	agenttest.WantFailure(t, err, agent.CodeBuildFailed, "example.com/missing")
 }
 
 func TestBadParameters(t *testing.T) {
@@ -189,7 +177,7 @@ func TestBadParameters(t *testing.T) {
 		`{"run":"("}`: "regular expression", `{"min_coverage":101}`: "0 to 100", `{"timeout_seconds":0}`: "1 to 86400", `{"race":true}`: "race",
 	} {
 		_, err := runTests(t.Context(), newTask(t, parameters, nil))
-		wantFailure(t, err, agent.CodeBadParameters, want)
+		agenttest.WantFailure(t, err, agent.CodeBadParameters, want)
 	}
 }
 
