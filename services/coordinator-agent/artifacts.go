@@ -7,10 +7,14 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"path"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"agentbus/pkg/agent/artifact"
 	"agentbus/pkg/events"
@@ -37,33 +41,92 @@ func (c *coordinator) apiArtifact(ctx context.Context, in *artifactInput) (*huma
 	if !ok {
 		return nil, huma.Error404NotFound("the workflow has no such artifact", &huma.ErrorDetail{Location: "path.sha256", Message: "not of this workflow", Value: in.SHA256})
 	}
-	pipe, err := c.artifactStore.Open(ctx, a)
+	content, err := c.open(ctx, a)
 	if errors.Is(err, artifact.ErrMissing) {
 		return nil, huma.Error404NotFound("the artifact is not in the store any more", &huma.ErrorDetail{Location: "path.sha256", Message: "was removed from the store", Value: in.SHA256})
 	}
 	if err != nil {
+		c.store.log.Warn().Err(err).Str("workflow", in.ID).Str("artifact", a.Name).Msg("the artifact store does not answer")
 		return nil, huma.Error503ServiceUnavailable("the artifact store does not answer; try again")
 	}
 	return &huma.StreamResponse{Body: func(h huma.Context) {
-		defer func() { _ = pipe.Close() }()
-		mediaType := a.MediaType
-		if mediaType == "" {
-			mediaType = "application/octet-stream"
-		}
-		// An agent's files are nobody's page: a browser saves them, and runs nothing of them.
-		for name, value := range map[string]string{
-			"Content-Type": mediaType, "Content-Length": strconv.FormatInt(a.Size, 10), "ETag": `"` + a.SHA256 + `"`,
-			"Content-Disposition":    mime.FormatMediaType("attachment", map[string]string{"filename": a.Name}),
-			"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'",
-			"Cache-Control": "private, immutable, max-age=86400",
-		} {
+		defer content.Close()
+		for name, value := range artifactHeaders(a) {
 			h.SetHeader(name, value)
 		}
-		if _, err := io.Copy(h.BodyWriter(), pipe); err != nil {
+		_, w := humago.Unwrap(h)
+		if _, err := io.Copy(patient{h.BodyWriter(), http.NewResponseController(w)}, content); err != nil {
 			c.store.log.Warn().Err(err).Str("workflow", in.ID).Str("artifact", a.Name).Msg("sending an artifact broke off")
 			panic(http.ErrAbortHandler) // the client must not take it for whole
 		}
 	}}, nil
+}
+
+// storePatience bounds the wait for a store's first word; its bytes may take longer.
+const storePatience = 10 * time.Second
+
+func (c *coordinator) open(ctx context.Context, a events.Artifact) (io.ReadCloser, error) {
+	ctx, cancel := context.WithCancel(ctx) // not with a timeout: it holds for the reading too
+	late := time.AfterFunc(storePatience, cancel)
+	content, err := c.artifactStore.Open(ctx, a)
+	if !late.Stop() && err == nil {
+		err = errors.Join(context.DeadlineExceeded, content.Close())
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	return opened{content, cancel}, nil
+}
+
+// opened ends its context when it is closed.
+type opened struct {
+	io.ReadCloser
+	cancel context.CancelFunc
+}
+
+func (o opened) Close() error {
+	defer o.cancel()
+	return o.ReadCloser.Close()
+}
+
+// artifactHeaders let a browser save an agent's file, and run nothing of it: it is nobody's page.
+func artifactHeaders(a events.Artifact) map[string]string {
+	mediaType := a.MediaType
+	if mediaType == "" {
+		mediaType = "application/octet-stream"
+	}
+	return map[string]string{
+		"Content-Type": mediaType, "Content-Length": strconv.FormatInt(a.Size, 10), "ETag": `"` + a.SHA256 + `"`,
+		"Content-Disposition":    mime.FormatMediaType("attachment", map[string]string{"filename": fileName(a.Name)}),
+		"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'",
+		"Cache-Control": "private, immutable, max-age=86400",
+	}
+}
+
+// fileName is the last part of an artifact's name: an agent does not choose the folder.
+func fileName(name string) string {
+	name = path.Base(strings.ReplaceAll(name, `\`, "/"))
+	if name == "." || name == ".." || name == "/" {
+		return "artifact"
+	}
+	return name
+}
+
+// patient gives a slow client time for each piece, where the server's limit is on the whole answer.
+type patient struct {
+	io.Writer
+	control *http.ResponseController
+}
+
+// piecePatience is for a piece of 32 KiB.
+const piecePatience = 30 * time.Second
+
+func (p patient) Write(piece []byte) (int, error) {
+	if err := p.control.SetWriteDeadline(time.Now().Add(piecePatience)); err != nil {
+		return 0, err
+	}
+	return p.Writer.Write(piece)
 }
 
 // artifact is the one with this digest that a stage left.

@@ -70,7 +70,7 @@ type lettersInput struct {
 	Group    string `query:"group" doc:"Only this group's"`
 	Class    string `query:"class" enum:"malformed,permanent,panic,timeout,crash,error" doc:"Only those that died of this"`
 	Workflow string `query:"workflow_id" doc:"Only those of this workflow"`
-	Limit    int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"At most so many of each group"`
+	Limit    int    `query:"limit" minimum:"1" maximum:"500" default:"50" doc:"At most so many"`
 }
 
 // letterView shows the entry as text: what is not UTF-8 comes as the replacement character.
@@ -103,7 +103,11 @@ func (c *coordinator) apiLetters(ctx context.Context, in *lettersInput) (*letter
 	out := &lettersOutput{}
 	out.Body.Letters = []letterView{}
 	for _, group := range groups {
-		found, err := c.store.bus.DeadLetters(ctx, group, bus.LetterFilter{Class: in.Class, WorkflowID: in.Workflow, Limit: in.Limit})
+		room := in.Limit - len(out.Body.Letters)
+		if room == 0 { // which the bus would take for no limit
+			break
+		}
+		found, err := c.store.bus.DeadLetters(ctx, group, bus.LetterFilter{Class: in.Class, WorkflowID: in.Workflow, Limit: room})
 		if err != nil {
 			return nil, problem(err)
 		}

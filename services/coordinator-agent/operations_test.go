@@ -23,8 +23,8 @@ import (
 	"agentbus/pkg/events/bus"
 )
 
-// bury lets a group of the test fail at n events for good.
-func (s *system) bury(group string, n int) {
+// bury publishes n events and lets a group of the test fail for good at all there are then.
+func (s *system) bury(group string, n, all int) {
 	s.t.Helper()
 	ctx, stop := context.WithCancel(s.t.Context())
 	done := make(chan error, 1)
@@ -43,8 +43,8 @@ func (s *system) bury(group string, n int) {
 	}
 	servertest.Eventually(s.t, 20*time.Second, func() error {
 		letters, err := s.bus.DeadLetters(s.t.Context(), group, bus.LetterFilter{})
-		if err == nil && len(letters) != n {
-			err = fmt.Errorf("%d dead letters, want %d", len(letters), n)
+		if err == nil && len(letters) != all {
+			err = fmt.Errorf("%d dead letters, want %d", len(letters), all)
 		}
 		return err
 	})
@@ -58,7 +58,8 @@ func TestDeadLettersAreForOperators(t *testing.T) {
 	t.Parallel()
 	tokens := tokensFile(t, "ann blue", "root ops operator")
 	s := startSystem(t, 1, func(c *Config) { c.TokensFile = tokens })
-	s.bury("sinks", 3)
+	s.bury("sinks", 3, 3)
+	s.bury("others", 0, 3)
 	root, ann := []string{"Authorization", "Bearer root"}, []string{"Authorization", "Bearer ann"}
 
 	for _, c := range []struct{ method, path, body string }{
@@ -78,6 +79,9 @@ func TestDeadLettersAreForOperators(t *testing.T) {
 	if status != 200 || len(letters) != 3 {
 		t.Fatalf("%d %v; want 3 letters", status, list)
 	}
+	if status, list := s.do(0, "GET", "/v1/dead-letters?limit=4", "", root...); status != 200 || len(list["dead_letters"].([]any)) != 4 {
+		t.Errorf("limit=4 of two groups with three letters each: %d, %d came", status, len(list["dead_letters"].([]any)))
+	}
 	first := letters[0].(map[string]any)
 	if !strings.Contains(first["data"].(string), `"workflow.started"`) || first["error"] != "no use" || first["group"] != "sinks" {
 		t.Errorf("a letter is shown as %v", first)
@@ -90,8 +94,8 @@ func TestDeadLettersAreForOperators(t *testing.T) {
 	if status, got := s.do(0, "POST", "/v1/dead-letters/drop", fmt.Sprintf(`{"group":"sinks","ids":[%q]}`, second), root...); status != 200 || got["done"] != 1.0 {
 		t.Errorf("drop: %d %v", status, got)
 	}
-	if _, list := s.do(0, "GET", "/v1/dead-letters", "", root...); len(list["dead_letters"].([]any)) != 1 {
-		t.Errorf("left over: %v; want one letter", list)
+	if _, list := s.do(0, "GET", "/v1/dead-letters", "", root...); len(list["dead_letters"].([]any)) != 4 {
+		t.Errorf("left over: %v; want one letter of sinks and three of others", list)
 	}
 	replays, err := s.bus.Client().XRange(t.Context(), s.bus.Names().Replays("sinks", 0), "-", "+").Result()
 	if err != nil || len(replays) != 1 || replays[0].Values["replayed_by"] != "root" {
