@@ -116,7 +116,7 @@ func (d *demo) deliver(ctx context.Context, file string, body []byte) (err error
 		return err
 	}
 	d.note("submitted %s", fromHere(file))
-	proof.frames = record.Collect(ctx, d.websocket, w.ID)
+	proof.frames = record.CollectAs(ctx, d.websocket, d.token, w.ID)
 	defer proof.frames.Close()
 	if w, err = d.present(ctx, w); err != nil {
 		return err

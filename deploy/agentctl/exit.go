@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,6 +17,7 @@ const (
 	exitFailed   = 1
 	exitUsage    = 2
 	exitWorkflow = 3
+	exitToken    = 4
 )
 
 // usageError is a mistake in the command line.
@@ -52,8 +54,8 @@ func verdict(err error) (text string, code int) {
 		return err.Error(), exitUsage
 	case errors.Is(err, coordinator.ErrUnreachable):
 		return err.Error() + "; start one with `make up`, or say where it is with --coordinator", exitFailed
-	case errors.As(err, &problem) && problem.Status/100 == 4:
-		return err.Error(), exitFailed
+	case errors.As(err, &problem) && problem.Status == http.StatusUnauthorized:
+		return err.Error() + "; the token is taken from " + tokenVariable + " or the file of --token-file", exitToken
 	}
 	return err.Error(), exitFailed
 }

@@ -13,7 +13,7 @@ import (
 // ctl runs agentctl as a process would, without one.
 func ctl(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	for _, name := range []string{"AGENTBUS_COORDINATOR", "AGENTBUS_WEBSOCKET", "REDIS_URL"} {
+	for _, name := range []string{"AGENTBUS_COORDINATOR", "AGENTBUS_WEBSOCKET", "REDIS_URL", tokenVariable} {
 		t.Setenv(name, "")
 	}
 	var out, errs bytes.Buffer

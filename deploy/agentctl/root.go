@@ -25,6 +25,8 @@ type app struct {
 	coordinatorURL string
 	websocketURL   string
 	redisURL       string
+	tokenFile      string
+	token          string // of whom asks the coordinator and the live view; never shown
 	dir            string
 	output         output
 }
@@ -62,9 +64,11 @@ Elsewhere say where the services are with flags or environment variables:
   --coordinator   AGENTBUS_COORDINATOR   the coordinator's HTTP API
   --websocket     AGENTBUS_WEBSOCKET     the websocket-manager
   --redis         REDIS_URL              Redis, for events, groups, dlq and verify
+  --token-file    AGENTBUS_TOKEN         bearer token for the first two: a file
+                                         that holds it, or the token itself
 
 Exit codes: 0 done; 1 failed; 2 wrong usage; 3 the workflow that was followed
-failed or was cancelled.`,
+failed or was cancelled; 4 a token is needed, or the one given is not accepted.`,
 		Example: `  agentctl up
   agentctl run deploy/demo/workflow.json --watch
   agentctl events tail 'workflow.*'
@@ -73,6 +77,10 @@ failed or was cancelled.`,
 		Version:       version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		PersistentPreRunE: func(*cobra.Command, []string) (err error) {
+			a.token, err = readToken(a.tokenFile)
+			return err
+		},
 	}
 	root.SetVersionTemplate("agentctl {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -82,6 +90,7 @@ failed or was cancelled.`,
 	flags.StringVar(&a.coordinatorURL, "coordinator", "", "URL of the coordinator (default: the running stack's, else "+defaultCoordinator+")")
 	flags.StringVar(&a.websocketURL, "websocket", "", "URL of the websocket-manager (default: the running stack's, else "+defaultWebSocket+")")
 	flags.StringVar(&a.redisURL, "redis", "", "URL of Redis (default: the running stack's, else redis://127.0.0.1:6379/0)")
+	flags.StringVar(&a.tokenFile, "token-file", "", "file with the bearer token for the coordinator and the websocket-manager (default: "+tokenVariable+")")
 	flags.StringVar(&a.dir, "dir", envOr("AGENTBUS_DIR", filepath.Join(checkout(), ".agentbus")), "folder of the local stack: data, logs, work")
 	flags.VarP(&a.output, "output", "o", "table or json; json is one object, and one per line where data streams")
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp)) // the flag exists
@@ -160,7 +169,7 @@ func (a *app) place(flag, variable string, running func(localstack.Connection) s
 }
 
 func (a *app) coordinator() *coordinator.Client {
-	return &coordinator.Client{Base: a.place(a.coordinatorURL, "AGENTBUS_COORDINATOR",
+	return &coordinator.Client{Token: a.token, Base: a.place(a.coordinatorURL, "AGENTBUS_COORDINATOR",
 		func(c localstack.Connection) string { return c.Coordinator }, defaultCoordinator)}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
+
+	"agentbus/deploy/agentctl/coordinator"
 )
 
 // maxInput is more than a coordinator takes, in bytes.
@@ -42,22 +45,32 @@ workflow of the first time.`,
 			if err != nil {
 				return err
 			}
-			if !a.json() && replayed {
-				fmt.Fprintf(a.err, "the key %s was used before: this is the workflow of that time\n", key)
-			}
-			switch {
-			case watch:
-				return a.watch(cmd.Context(), w)
-			case a.json():
-				return a.print(w)
-			}
-			fmt.Fprintf(a.out, "%s (%s) is %s; follow it with: agentctl workflows watch %s\n", w.ID, w.Name, w.State, w.ID)
-			return nil
+			return a.made(cmd.Context(), w, replayed, key, watch)
 		},
 	}
-	c.Flags().StringVar(&key, "idempotency-key", "", "names this request, so that it creates one workflow only (default: a random one)")
-	c.Flags().BoolVarP(&watch, "watch", "w", false, "follow it to its end; exit code 3 when it fails")
+	makingFlags(c, &key, &watch)
 	return c
+}
+
+// makingFlags are those of every command that makes a workflow.
+func makingFlags(c *cobra.Command, key *string, watch *bool) {
+	c.Flags().StringVar(key, "idempotency-key", "", "names this request, so that it creates one workflow only (default: a random one)")
+	c.Flags().BoolVarP(watch, "watch", "w", false, "follow it to its end; exit code 3 when it fails")
+}
+
+// made tells of a workflow that was asked for, and follows it when it is to be watched.
+func (a *app) made(ctx context.Context, w coordinator.Workflow, replayed bool, key string, watch bool) error {
+	if !a.json() && replayed {
+		fmt.Fprintf(a.err, "the key %s was used before: this is the workflow of that time\n", key)
+	}
+	switch {
+	case watch:
+		return a.watch(ctx, w)
+	case a.json():
+		return a.print(w)
+	}
+	fmt.Fprintf(a.out, "%s (%s) is %s; follow it with: agentctl workflows watch %s\n", w.ID, w.Name, w.State, w.ID)
+	return nil
 }
 
 // readRequest reads a file as JSON. What it says is the coordinator's to judge.

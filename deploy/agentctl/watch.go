@@ -76,7 +76,7 @@ func (a *app) follow(ctx context.Context, w coordinator.Workflow, d display) (co
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		err := live.Follow(ctx, func() string { return address }, w.ID, func(f live.Frame) bool {
+		err := live.Follow(ctx, func() string { return address }, a.token, w.ID, func(f live.Frame) bool {
 			select {
 			case frames <- f:
 				return true
@@ -91,7 +91,7 @@ func (a *app) follow(ctx context.Context, w coordinator.Workflow, d display) (co
 	defer func() { cancel(); <-ended }()
 
 	every := lookLive
-	if conn, err := live.Dial(ctx, address, w.ID, 0); err != nil {
+	if conn, err := live.Dial(ctx, address, a.token, w.ID, 0); err != nil {
 		every = lookPolling
 	} else {
 		_ = conn.Close() // it answers, that is all

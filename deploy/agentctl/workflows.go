@@ -4,14 +4,15 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/spf13/cobra"
 
 	"agentbus/deploy/agentctl/coordinator"
 )
 
 func (a *app) workflowsCommand() *cobra.Command {
-	c := family("workflows", "List, show, follow and cancel workflows",
-		a.listCommand(), a.getCommand(), a.watchCommand(), a.cancelCommand())
+	c := family("workflows", "List, show, follow, cancel and repeat workflows",
+		a.listCommand(), a.getCommand(), a.watchCommand(), a.cancelCommand(), a.runAgainCommand())
 	c.Aliases = []string{"workflow", "wf"}
 	return c
 }
@@ -97,6 +98,27 @@ func (a *app) cancelCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why; shown wherever the workflow is")
+	return c
+}
+
+func (a *app) runAgainCommand() *cobra.Command {
+	var key string
+	var watch bool
+	c := &cobra.Command{
+		Use: "run-again ID", Short: "Create a workflow with the same request as another", Args: usage(cobra.ExactArgs(1)),
+		Long: "Create a workflow with the same request as another, which stays as it is.",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if key == "" {
+				key = uuid.NewString()
+			}
+			w, replayed, err := a.coordinator().RunAgain(cmd.Context(), args[0], key)
+			if err != nil {
+				return err
+			}
+			return a.made(cmd.Context(), w, replayed, key, watch)
+		},
+	}
+	makingFlags(c, &key, &watch)
 	return c
 }
 

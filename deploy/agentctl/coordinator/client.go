@@ -15,10 +15,11 @@ import (
 	"time"
 )
 
-// Client speaks to one coordinator. The zero HTTP has a timeout of 15 s per request.
+// Client speaks to one coordinator. The zero HTTP has a timeout of 15 s per request and goes nowhere else.
 type Client struct {
-	Base string // such as http://127.0.0.1:8080
-	HTTP *http.Client
+	Base  string // such as http://127.0.0.1:8080
+	Token string // sent as bearer token where not ""; no error holds it
+	HTTP  *http.Client
 }
 
 // ErrUnreachable is returned by every call when nobody listens at Base; start a coordinator.
@@ -34,10 +35,19 @@ const (
 // itself does when an answer is lost or Redis is away for a moment. replayed tells that an earlier
 // request with the key had made the workflow.
 func (c *Client) Create(ctx context.Context, body []byte, key string) (w Workflow, replayed bool, err error) {
+	return c.create(ctx, "/v1/workflows", body, key)
+}
+
+// RunAgain asks for a new workflow with the same request as that one, repeated and replayed like [Client.Create].
+func (c *Client) RunAgain(ctx context.Context, id, key string) (w Workflow, replayed bool, err error) {
+	return c.create(ctx, "/v1/workflows/"+url.PathEscape(id)+"/run-again", nil, key)
+}
+
+func (c *Client) create(ctx context.Context, path string, body []byte, key string) (w Workflow, replayed bool, err error) {
 	pause := firstPause
 	for try := 1; ; try++ {
 		var header http.Header
-		header, err = c.call(ctx, http.MethodPost, "/v1/workflows", http.Header{"Idempotency-Key": {key}}, body, &w)
+		header, err = c.call(ctx, http.MethodPost, path, http.Header{"Idempotency-Key": {key}}, body, &w)
 		if try == tries || !passing(err) {
 			return w, header.Get("Idempotent-Replayed") == "true", err
 		}
@@ -102,6 +112,9 @@ func (c *Client) List(ctx context.Context, q Query) ([]Workflow, string, error) 
 	return page.Workflows, page.NextCursor, err
 }
 
+// stay follows no redirect: the API has none, and the token is for Base alone.
+func stay(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
 // maxAnswer bounds what is read of an answer, in bytes: 200 workflows with everything they hold.
 const maxAnswer = 64 << 20
 
@@ -116,9 +129,12 @@ func (c *Client) call(ctx context.Context, method, path string, header http.Head
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
+	if c.Token != "" {
+		request.Header.Set("Authorization", "Bearer "+c.Token)
+	}
 	client := c.HTTP
 	if client == nil {
-		client = &http.Client{Timeout: 15 * time.Second}
+		client = &http.Client{Timeout: 15 * time.Second, CheckRedirect: stay}
 	}
 	response, err := client.Do(request)
 	if err != nil {
@@ -134,7 +150,7 @@ func (c *Client) call(ctx context.Context, method, path string, header http.Head
 		return nil, err
 	}
 	if response.StatusCode/100 != 2 {
-		return response.Header, problemOf(response, answer)
+		return response.Header, problemOf(response, answer, c.Token)
 	}
 	if err := json.Unmarshal(answer, into); err != nil {
 		return nil, fmt.Errorf("%s answered something else than a coordinator does: %w", c.Base, err)

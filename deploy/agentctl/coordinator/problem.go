@@ -40,15 +40,35 @@ func (p *Problem) Error() string {
 	return b.String()
 }
 
-func problemOf(response *http.Response, body []byte) error {
+func problemOf(response *http.Response, body []byte, token string) error {
 	p := &Problem{}
 	kind, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type"))
 	if kind != "application/problem+json" || json.Unmarshal(body, p) != nil {
-		p.Detail = strings.TrimSpace(string(body[:min(len(body), 500)]))
+		p.Detail = strings.TrimSpace(string(body))
 	}
+	p.hide(token)
+	p.Detail = p.Detail[:min(len(p.Detail), 500)] // after: a part of a token says too much as well
 	p.Status = response.StatusCode
 	if p.Title == "" {
 		p.Title = http.StatusText(p.Status)
 	}
 	return p
+}
+
+// hide takes the token out: whoever answers may repeat what was sent.
+func (p *Problem) hide(token string) {
+	if token == "" {
+		return
+	}
+	const instead = "[token]"
+	for _, text := range []*string{&p.Title, &p.Detail} {
+		*text = strings.ReplaceAll(*text, token, instead)
+	}
+	for i := range p.Errors {
+		e := &p.Errors[i]
+		e.Location, e.Message = strings.ReplaceAll(e.Location, token, instead), strings.ReplaceAll(e.Message, token, instead)
+		if strings.Contains(fmt.Sprint(e.Value), token) {
+			e.Value = instead
+		}
+	}
 }

@@ -17,11 +17,11 @@ var ErrAway = errors.New("no websocket-manager answers")
 
 // Follow hands on every frame of the workflow, from its first event on, until told returns false (the
 // error is nil) or ctx ends (nil too). A lost connection is made again and goes on after the last event;
-// base is asked each time where.
-func Follow(ctx context.Context, base func() string, workflowID string, told func(Frame) bool) error {
+// base is asked each time where. token is as for [Dial], and ends it with [ErrToken] when it is not accepted.
+func Follow(ctx context.Context, base func() string, token, workflowID string, told func(Frame) bool) error {
 	since, pause, lost := int64(0), firstPause, time.Now()
 	for {
-		conn, err := Dial(ctx, base(), workflowID, since)
+		conn, err := Dial(ctx, base(), token, workflowID, since)
 		if err == nil {
 			pause = firstPause
 			var more bool
@@ -34,6 +34,9 @@ func Follow(ctx context.Context, base func() string, workflowID string, told fun
 		}
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // err says only that ctx has ended
+		}
+		if errors.Is(err, ErrToken) {
+			return err
 		}
 		if time.Since(lost) > patience {
 			return errors.Join(ErrAway, err)

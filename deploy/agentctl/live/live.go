@@ -5,7 +5,9 @@ package live
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
@@ -38,16 +40,28 @@ const (
 	maxFrame    = 2 << 20 // bytes: the largest event and what is around it
 )
 
+// ErrToken is returned where the server asks for a token, or does not accept the one it was given; another
+// try with it ends the same.
+var ErrToken = errors.New("a token is needed, or the one given is not accepted")
+
 // Dial connects to the server at base, such as http://127.0.0.1:8081, for the events of one workflow
-// after number since.
-func Dial(ctx context.Context, base, workflowID string, since int64) (*Conn, error) {
+// after number since. token is sent as bearer token where it is not "", to that server alone.
+func Dial(ctx context.Context, base, token, workflowID string, since int64) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
 	query := url.Values{"workflow_id": {workflowID}, "since": {strconv.FormatInt(since, 10)}}
-	conn, response, err := websocket.Dial(ctx, strings.TrimSuffix(base, "/")+"/ws?"+query.Encode(), nil)
+	options := &websocket.DialOptions{HTTPHeader: http.Header{}, HTTPClient: &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	if token != "" {
+		options.HTTPHeader.Set("Authorization", "Bearer "+token)
+	}
+	conn, response, err := websocket.Dial(ctx, strings.TrimSuffix(base, "/")+"/ws?"+query.Encode(), options)
 	if err != nil {
 		if response != nil && response.Body != nil {
 			_ = response.Body.Close() // err says more
+		}
+		if response != nil && response.StatusCode == http.StatusUnauthorized {
+			err = errors.Join(ErrToken, err)
 		}
 		return nil, fmt.Errorf("live events at %s: %w", base, err)
 	}

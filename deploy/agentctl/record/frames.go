@@ -25,11 +25,16 @@ type Frames struct {
 // Collect connects and collects from the workflow's first event on, until Close. A connection that is
 // lost is made again, as any client does it; base is asked each time where.
 func Collect(ctx context.Context, base func() string, workflowID string) *Frames {
+	return CollectAs(ctx, base, "", workflowID)
+}
+
+// CollectAs is [Collect] with a bearer token, for servers that ask for one.
+func CollectAs(ctx context.Context, base func() string, token, workflowID string) *Frames {
 	ctx, cancel := context.WithCancel(ctx)
 	f := &Frames{cancel: cancel, ended: make(chan struct{})}
 	go func() {
 		defer close(f.ended)
-		err := live.Follow(ctx, base, workflowID, func(frame live.Frame) bool {
+		err := live.Follow(ctx, base, token, workflowID, func(frame live.Frame) bool {
 			f.add(frame)
 			return true
 		})
