@@ -1,0 +1,104 @@
+package browser
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"agentbus/pkg/events"
+)
+
+// TestEveryViewFits looks at every view on a wide and a narrow screen, light and dark: nothing is wider
+// than the screen, all text stands out from what is behind it, and with SCREENSHOTS=<folder> a picture is
+// left of each.
+func TestEveryViewFits(t *testing.T) {
+	ids := scenery(t)
+	b := openTab(t, pageOf(shared), "#/")
+	for _, view := range []struct{ name, address, ready string }{
+		{"list", "#/", ".rows li:nth-child(4)"},
+		{"list-nothing", "#/?find=zzzz", ".list .empty"},
+		{"workflow", "#/workflows/" + ids["completed"], ".timeline li:nth-child(20)"},
+		{"workflow-failed", "#/workflows/" + ids["failed"], ".reason:not([hidden])"},
+		{"workflow-unknown", "#/workflows/wf-none", "article .empty a"},
+		{"new", "#/new", "#start"},
+		{"health", "#/health", ".letter"},
+		{"nowhere", "#/nowhere", "main > .empty"},
+	} {
+		b.visit(view.address)
+		b.do(visible(view.ready))
+		b.unfold(view.name)
+		for _, scheme := range []string{"light", "dark"} {
+			for name, width := range map[string]int64{"wide": 1280, "narrow": 390} {
+				height := int64(844)
+				b.screen(width, height, scheme)
+				b.fits(view.name + " " + scheme + " " + name)
+				b.readable(view.name + " " + scheme + " " + name)
+				if dir := os.Getenv("SCREENSHOTS"); dir != "" {
+					b.picture(filepath.Join(dir, fmt.Sprintf("%s-%s-%s.png", view.name, scheme, name)))
+				}
+			}
+		}
+		b.screen(1280, 844, "light")
+	}
+}
+
+// unfold shows what hides behind a click, so that it is looked at too.
+func (b *tab) unfold(view string) {
+	b.Helper()
+	switch view {
+	case "workflow":
+		b.js(`[...document.querySelectorAll('.artifacts button')].find((x) => x.textContent === 'Tests').click()`)
+		b.do(visible(".panel .report"))
+	case "workflow-failed":
+		b.click(".reason button")
+		b.do(visible(".findings summary"))
+		b.click(".findings summary")
+	case "health":
+		b.js(`document.querySelector('.letter summary').click()`)
+		b.do(visible(".letter .body"))
+		b.holds(`document.querySelectorAll('.chart').length >= 8`, `document.querySelectorAll('.chart').length`)
+	}
+}
+
+// fits checks that nothing can be scrolled sideways but what has a scrollbar of its own.
+func (b *tab) fits(what string) {
+	b.Helper()
+	wide := eval[[]string](b, `(() => {
+		const most = document.documentElement.clientWidth, out = [];
+		if (document.scrollingElement.scrollWidth > most) out.push('the document: ' + document.scrollingElement.scrollWidth);
+		for (const e of document.querySelectorAll('body *')) {
+			const r = e.getBoundingClientRect();
+			if (r.width && r.right > most + 1 && !e.closest('.skip')) out.push(e.tagName + '.' + e.className + ' to ' + Math.round(r.right));
+		}
+		return out.slice(0, 5);
+	})()`)
+	if len(wide) > 0 {
+		b.Errorf("%s: wider than the screen: %q", what, wide)
+	}
+}
+
+// scenery makes workflows of each kind, and dead letters.
+func scenery(t *testing.T) map[string]string {
+	t.Helper()
+	made := func(name string, generation map[string]any) string { return create(t, shared, "", name, generation) }
+	ids := map[string]string{
+		"completed": made("checkout-api", greeter("checkout-api", nil)),
+		"failed":    made("billing-worker", greeter("billing-worker", plantedKey)),
+		"tests":     made("notes", map[string]any{"name": "notes", "expected_message": "Bye"}),
+	}
+	awaitState(t, shared, ids["completed"], "completed")
+	awaitState(t, shared, ids["failed"], "failed")
+	awaitState(t, shared, ids["tests"], "failed")
+	ids["running"] = made("search-index", greeter("search-index", slowTest(120)))
+	b := openBus(t, shared)
+	for range 2 {
+		stream := b.Names().Stream(events.WorkflowProgressed, 0)
+		if err := b.Client().XAdd(t.Context(), &redis.XAddArgs{Stream: stream, Values: []any{"data", `{"id":"no uuid","type":"workflow.progressed","percent":"<b>40</b>"}`}}).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return ids
+}
