@@ -5,8 +5,9 @@
 #
 #   deploy/install-deps.sh              Redis and PostgreSQL, unless REDIS_URL / DATABASE_URL name servers
 #   deploy/install-deps.sh --for-tests  both in any case, the C compiler the race detector needs, promtool,
-#                                       which tests the alert rules, and a Redis that has WAITAOF
-#   deploy/install-deps.sh --dev        the same and a browser, for the live page
+#                                       which tests the alert rules, a Redis that has WAITAOF, and a browser,
+#                                       which tests the live page
+#   deploy/install-deps.sh --dev        the same and the typeface of the screenshots
 set -eu
 
 for_tests= dev=
@@ -15,7 +16,7 @@ for arg; do
     --for-tests) for_tests=1 ;;
     --dev) for_tests=1 dev=1 ;;
     *)
-        sed -n '2,9s/^# \{0,1\}//p' "$0"
+        sed -n '2,11s/^# \{0,1\}//p' "$0"
         case $arg in -h | --help) exit 0 ;; esac
         echo "unknown argument: $arg" >&2
         exit 2
@@ -115,8 +116,10 @@ if [ -n "$for_tests" ]; then
     # The compiler comes without the C library's headers on a minimal Debian.
     have apt-get && { [ -e /usr/include/stdlib.h ] || need libc6-dev; }
 fi
-[ -z "$dev" ] || have_browser || need chromium
+have_typeface() { [ -d /usr/share/fonts/opentype/inter ] || [ -d /usr/share/fonts/truetype/inter ]; }
+if [ -n "$dev" ] && have apt-get; then have_typeface || need fonts-inter; fi
 if [ -n "$for_tests" ]; then
+    have_browser || need chromium
     if have_promtool; then :; elif have apt-get; then fetch "promtool" fetch_promtool; else need promtool; fi
     if want_new_redis; then fetch "Redis 8" fetch_new_redis; fi
 fi

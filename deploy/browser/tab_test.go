@@ -14,6 +14,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -126,11 +127,18 @@ func (b *tab) holds(expression, otherwise string) {
 func (b *tab) holdsFor(timeout time.Duration, expression, otherwise string) {
 	b.Helper()
 	servertest.Eventually(b.TB, timeout, func() error {
-		if eval[bool](b, "Boolean("+expression+")") {
+		// What is not there yet, and therefore has no properties, does not hold.
+		if eval[bool](b, "(() => { try { return Boolean("+expression+"); } catch { return false; } })()") {
 			return nil
 		}
-		return fmt.Errorf("%s does not hold; %s is %s", expression, otherwise, eval[string](b, "String("+otherwise+")"))
+		return fmt.Errorf("%s does not hold; %s is %s", expression, otherwise, eval[string](b, "(() => { try { return String("+otherwise+"); } catch (err) { return String(err); } })()"))
 	})
+}
+
+// when waits until an expression finds something, and does something with what it found, in one step.
+func (b *tab) when(expression, statement string) {
+	b.Helper()
+	b.holds("(() => { const found = "+expression+"; if (!found) return false; "+statement+"; return true; })()", "document.querySelector('main').innerText")
 }
 
 // shows waits until the selector's first element has the text in it.
@@ -145,9 +153,27 @@ func (b *tab) click(selector string) {
 	b.do(visible(selector), chromedp.Click(chromedp.CSS(selector)))
 }
 
+// write replaces what stands in a field, as a paste does.
 func (b *tab) write(selector, text string) {
 	b.Helper()
-	b.do(visible(selector), chromedp.SetValue(chromedp.CSS(selector), ""), chromedp.SendKeys(chromedp.CSS(selector), text))
+	b.do(visible(selector))
+	b.js(fmt.Sprintf(`const f = document.querySelector(%s); f.focus(); f.value = %s; f.dispatchEvent(new Event('input', { bubbles: true }))`, quote(selector), quote(text)))
+}
+
+// key presses a key where the focus is, as a keyboard does: what the page prevents is not written.
+func (b *tab) key(key string) {
+	b.Helper()
+	press := input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyDown, Key: key, Text: key}
+	if code, named := map[string]int64{"Escape": 27, "Enter": 13}[key]; named {
+		press.WindowsVirtualKeyCode, press.Text = code, map[string]string{"Enter": "\r"}[key]
+	}
+	run(b, func(ctx context.Context, t *chromedp.Target) (cdp.Empty, error) {
+		if _, err := cdp.Call(ctx, t, input.DispatchKeyEvent, press); err != nil {
+			return cdp.Empty{}, err
+		}
+		press.Type, press.Text = input.DispatchKeyEventTypeKeyUp, ""
+		return cdp.Call(ctx, t, input.DispatchKeyEvent, press)
+	})
 }
 
 // visit goes to an address such as #/new.
@@ -182,3 +208,5 @@ func quote(s string) string {
 	}
 	return string(out)
 }
+
+func reload() chromedp.Action[chromedp.Void] { return chromedp.Reload() }

@@ -2,6 +2,7 @@ package browser
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -63,9 +64,15 @@ func awaitState(t testing.TB, s *localstack.Stack, id, state string) {
 	})
 }
 
+func cancel(t testing.TB, id string) {
+	t.Helper()
+	var w struct{ State string }
+	ask(t, http.MethodPost, shared.URL("coordinator-agent", "HTTP_ADDR")+"/v1/workflows/"+id+"/cancel", "", []byte("{}"), &w)
+}
+
 func ask(t testing.TB, method, url, token string, body []byte, into any) {
 	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), method, url, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), method, url, bytes.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,3 +38,16 @@ export function figures(summary, most = 4) {
   return Object.entries(summary).filter(([, v]) => typeof v !== 'object').slice(0, most)
     .map(([k, v]) => `${k.replaceAll('_', ' ')} ${v}`).join(', ');
 }
+
+// result is what a stage's own tool says it made, in words; other tools' summaries are shown as they are.
+export function result(stage, s) {
+  if (!s || typeof s !== 'object') return '';
+  if (stage === 'generation' && 'files' in s && 'template' in s) return `${s.files} files from ${s.template}`;
+  if (stage === 'audit' && 'findings' in s && 'files' in s) return `${s.findings} ${s.findings === 1 ? 'finding' : 'findings'} in ${s.files} files`;
+  if (stage === 'testing' && 'passed' in s) {
+    const coverage = Number.isFinite(s.coverage_percent) ? ` · ${s.coverage_percent.toFixed(1)} % covered` : '';
+    return `${s.passed} passed, ${s.failed ?? 0} failed${s.skipped ? `, ${s.skipped} skipped` : ''}${coverage}`;
+  }
+  if (stage === 'deployment' && 'version' in s) return `${s.service ?? ''} ${s.version}`.trim();
+  return figures(s, 3);
+}

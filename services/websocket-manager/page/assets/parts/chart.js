@@ -1,10 +1,10 @@
 // A small line of a figure's last minutes.
 import { setAttr, svg } from '../lib/dom.js';
 
-const width = 240, height = 44;
+const width = 240, height = 44, few = 30;
 
 export class Chart {
-  #line = svg('polyline', { class: 'line', fill: 'none', 'vector-effect': 'non-scaling-stroke' });
+  #line = svg('polyline', { class: 'curve', fill: 'none', 'vector-effect': 'non-scaling-stroke' });
   #area = svg('polygon', { class: 'area' });
   root;
 
@@ -13,8 +13,10 @@ export class Chart {
       this.#area, this.#line);
   }
 
-  // draw shows values, the newest last, over a time that holds `most` of them; least is the top's smallest value.
-  draw(values, most, least) {
+  // draw shows values, the newest last; least is the smallest value that the top stands for. The first few
+  // take a fourth of the width, so that something is seen soon.
+  draw(values, least) {
+    const most = Math.max(values.length, few);
     const top = Math.max(least, ...values);
     const x = (i) => width - ((values.length - 1 - i) * width) / (most - 1);
     const y = (v) => height - 2 - (v / top) * (height - 6);

@@ -34,8 +34,8 @@ export class Group {
       list.push(value);
       if (list.length > most) list.shift();
     }
-    this.#lag.draw(this.#lags, most, 10);
-    this.#age.draw(this.#ages, most, 1);
+    this.#lag.draw(this.#lags, 10);
+    this.#age.draw(this.#ages, 1);
     setText(this.#figures.lag, lag.toLocaleString('en'));
     setText(this.#figures.age, age > 0 ? duration(age * 1000) : '0 s');
     const state = g.members === 0 ? 'nobody reads' : g.suspect > 0 ? 'suspect' : age > 30 ? 'behind' : 'well';

@@ -42,7 +42,7 @@ export function showJUnit(text) {
     el('details', { class: 'all', open: failed.length === 0 && cases.length <= 40 }, el('summary', {}, `All ${cases.length} tests`),
       el('ul', { class: 'cases' }, cases.slice(0, 2_000).map((c) => el('li', { 'data-case': c.state },
         el('span', { class: 'verdict' }, c.state), el('span', { class: 'name' }, c.name), el('span', { class: 'soft suite' }, c.suite),
-        el('span', { class: 'soft' }, duration(c.ms)))))));
+        el('span', { class: 'soft' }, c.ms > 0 ? duration(c.ms) : ''))))));
 }
 
 function single(c, open) {

@@ -9,10 +9,15 @@ export function letter(l, act, chosen) {
   const details = el('details', {}, el('summary', {},
     el('span', { class: 'chip' }, l.class || 'unknown'), el('span', { class: 'type' }, l.type || 'no type'),
     el('span', { class: 'soft' }, l.group), el('span', { class: 'what' }, l.error), el('time', { datetime: l.died_at }, moment(l.died_at))));
-  details.addEventListener('toggle', () => {
-    if (details.open && details.children.length === 1) details.append(body(l, act));
-  });
-  return { letter: l, box, item: el('li', { class: 'letter', 'data-class': l.class }, box, details) };
+  const show = () => { // what it holds is made when it is looked at
+    if (details.children.length === 1) details.append(body(l, act));
+  };
+  details.addEventListener('toggle', () => { if (details.open) show(); });
+  const open = () => {
+    show();
+    details.open = true;
+  };
+  return { letter: l, box, details, open, item: el('li', { class: 'letter', 'data-class': l.class }, box, details) };
 }
 
 function body(l, act) {

@@ -49,7 +49,14 @@ export class Letters {
     try {
       const { dead_letters: found } = await call('GET', `v1/dead-letters?${query}`);
       if (turn !== this.#turn) return;
+      // What was chosen and opened stays so.
+      const chosen = new Set(this.#chosen().map(name));
+      const open = new Set(this.#known.filter((k) => k.details.open).map((k) => name(k.letter)));
       this.#known = found.toSorted((a, b) => (a.died_at < b.died_at ? 1 : -1)).map((l) => letter(l, (verb) => this.#act(verb, [l]), () => this.#choice()));
+      for (const k of this.#known) {
+        k.box.checked = chosen.has(name(k.letter));
+        if (open.has(name(k.letter))) k.open();
+      }
       setText(this.#words, String(found.length));
       nodes = found.length ? this.#known.map((k) => k.item) : [empty('No dead letters', 'Every event that came was handled.')];
     } catch (err) {
@@ -82,7 +89,7 @@ export class Letters {
     if (letters.length === 0) return;
     const what = count(letters.length, 'dead letter');
     if (verb === 'drop' && !await confirm({ title: `Drop ${what}?`, yes: 'Drop for good', words: 'What they held is deleted and can not be handled any more.' })) return;
-    let done = 0;
+    let done = 0, said;
     const missing = [];
     try {
       for (const [group, ids] of byGroup(letters)) {
@@ -91,13 +98,16 @@ export class Letters {
         missing.push(...answer.missing);
       }
       const words = missing.length ? `${missing.length} were not there any more.` : verb === 'replay' ? 'If handling fails again, they come back here.' : '';
-      this.#said.replaceChildren(note('info', `${count(done, 'dead letter')} ${verb === 'replay' ? 'given back' : 'dropped'}`, words));
+      said = note('info', `${count(done, 'dead letter')} ${verb === 'replay' ? 'given back' : 'dropped'}`, words);
     } catch (err) {
-      this.#said.replaceChildren(note('bad', `${verb === 'replay' ? 'Replay' : 'Drop'} did not work`, err.words ?? err.message));
+      said = note('bad', `${verb === 'replay' ? 'Replay' : 'Drop'} did not work`, err.words ?? err.message);
     }
     await this.load();
+    this.#said.replaceChildren(said); // with the list as it is now
   }
 }
+
+const name = (l) => `${l.group} ${l.id}`;
 
 function byGroup(letters) {
   const groups = new Map();

@@ -1,6 +1,6 @@
 // The stages as a row of cards: what each does, how long, how far, the how-manieth try.
 import { el, setAttr, setText } from '../lib/dom.js';
-import { figures, stages } from '../lib/event.js';
+import { result, stages } from '../lib/event.js';
 import { duration, running } from '../lib/format.js';
 
 const words = { waiting: 'waiting', running: 'running', done: 'done', failed: 'failed', stopped: 'stopped', skipped: 'not reached' };
@@ -36,7 +36,7 @@ export class Pipeline {
       setText(card.took, live !== undefined ? running(live) : duration(s.ms));
       setText(card.tries, s.attempt > 1 ? `try ${s.attempt}` : '');
       setAttr(card.tries, 'title', s.tries.map((t) => `try ${t.attempt ?? '?'}: ${t.state} ${t.code ?? ''}`).join('\n'));
-      setText(card.says, state === 'running' ? s.message ?? '' : state === 'failed' ? s.code ?? '' : figures(s.summary, 3));
+      setText(card.says, state === 'running' ? s.message ?? '' : state === 'failed' ? s.code ?? '' : result(name, s.summary));
       card.bar.value = state === 'done' ? 100 : s.percent ?? 0;
     }
   }

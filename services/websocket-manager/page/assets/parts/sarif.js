@@ -49,6 +49,6 @@ function finding(f) {
     el('details', {},
       el('summary', {}, el('span', { class: 'severity', 'data-severity': f.severity }, f.severity),
         el('strong', {}, f.rule), el('code', {}, f.place || 'no place')),
-      el('div', { class: 'finding' }, el('p', {}, f.message), f.about && f.about !== f.message && el('p', { class: 'soft' }, f.about),
+      el('div', { class: 'finding' }, el('p', {}, f.message), f.about && !f.message.startsWith(f.about) && el('p', { class: 'soft' }, f.about),
         el('p', { class: 'soft' }, `found by ${f.tool || 'a tool without a name'}`))));
 }

@@ -86,6 +86,8 @@ export class Timeline {
     this.#limit = this.#shown + step;
     this.#fill();
     this.#say();
+    this.#watcher.unobserve(this.#more); // watched anew, or it would say nothing while it stays in sight
+    this.#watcher.observe(this.#more);
   }
 
   // fill paints older ones down to the limit.

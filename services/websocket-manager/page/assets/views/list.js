@@ -48,7 +48,7 @@ export class List {
 
   #button(name) {
     const count = el('span', { class: 'count' });
-    const button = el('button', { type: 'button', 'aria-pressed': name === this.#filter, onclick: () => {
+    const button = el('button', { type: 'button', 'aria-pressed': String(name === this.#filter), onclick: () => {
       this.#filter = name;
       for (const [other, b] of this.#buttons) setAttr(b.button, 'aria-pressed', other === name);
       this.#changed();
