@@ -47,13 +47,13 @@ chaos: ## break everything under load, all of deploy/chaos, and print the table 
 	if [ -e $(STATE)/chaos.txt ]; then cat $(STATE)/chaos.txt; fi; \
 	if [ $$code = 0 ]; then echo "PASS: the books balance under every fault"; else echo "FAIL: see the lines with FAIL above"; exit 1; fi
 
-# The same test that looks at every view in make test, and leaves its pictures.
+# The same tests that look at every view in make test, and leave their pictures.
 .PHONY: screenshots
 screenshots: ## pictures of each view of the live page, light and dark, wide and narrow, into .agentbus/screenshots
 	@deploy/install-deps.sh --dev
 	@$(MAKE) --no-print-directory build
 	@rm -rf $(STATE)/screenshots; \
-	SCREENSHOTS=$(CURDIR)/$(STATE)/screenshots AGENTBUS_BIN=$(CURDIR)/bin go test -count=1 -timeout 5m -run TestEveryViewFits ./deploy/browser
+	SCREENSHOTS=$(CURDIR)/$(STATE)/screenshots AGENTBUS_BIN=$(CURDIR)/bin go test -count=1 -timeout 5m -run 'TestEveryViewFits|TestSignIn' ./deploy/browser
 	@echo "pictures in $(STATE)/screenshots"
 
 .PHONY: build

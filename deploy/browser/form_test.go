@@ -2,8 +2,17 @@ package browser
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/chromedp"
+
+	"agentbus/pkg/devserver/servertest"
 )
 
 const (
@@ -60,6 +69,7 @@ func TestStartWatchAndRead(t *testing.T) {
 	b.openReport("Tests")
 	b.shows(".panel .sums", "14 passed")
 	b.shows(".panel .sums", "0 failed")
+	b.downloads("audit.sarif", "aws-access-token")
 
 	var list struct{ Workflows []struct{ ID string } }
 	ask(t, http.MethodGet, pageOf(shared)+"/v1/workflows?name="+name, "", nil, &list)
@@ -75,6 +85,25 @@ func (b *tab) openReport(text string) {
 	b.holds(find, `document.querySelector('.reports').innerText`)
 	b.js(find + `.click()`)
 	b.do(visible(".panel .report, .panel pre, .panel .note"))
+}
+
+// downloads clicks the artifact's button and looks for the text in the file that the browser saves.
+func (b *tab) downloads(name, text string) {
+	b.Helper()
+	dir := b.TempDir()
+	if _, err := chromedp.CallBrowser(b.ctx, browser.SetDownloadBehavior, browser.SetDownloadBehaviorParams{
+		Behavior: browser.SetDownloadBehaviorBehaviorAllow, BrowserContextID: chromedp.FromContext(b.ctx).BrowserContextID, DownloadPath: dir,
+	}); err != nil {
+		b.Fatal(err)
+	}
+	b.when(`[...document.querySelectorAll('.artifacts li')].find((li) => li.innerText.includes(`+quote(name)+`))`, `found.querySelector('button.quiet').click()`)
+	servertest.Eventually(b.TB, patience, func() error {
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		if err == nil && !strings.Contains(string(content), text) {
+			err = fmt.Errorf("%s holds %d bytes without %q", name, len(content), text)
+		}
+		return err
+	})
 }
 
 // numbersAreWhole checks that the timeline has each number from 1 on once, and returns how many.

@@ -28,6 +28,7 @@ func past(t testing.TB, b *bus.Bus) {
 		for n, stage := range events.Stages() {
 			correlation := uuid.NewString()
 			say(time.Duration(n)*took/4, stage.Started(), &events.StageStartedData{CorrelationID: correlation, Attempt: 1, Worker: stage.Agent() + "-1"})
+			say(time.Duration(n)*took/4, events.WorkflowProgressed, &events.WorkflowProgressedData{Percent: n*25 + 10, Stage: stage, StagePercent: 40, Attempt: 1})
 			if i == 2 && stage == events.Testing {
 				say(took, stage.Failed(), &events.StageFailedData{CorrelationID: correlation, Attempt: 1, Code: "timeout", Reason: "the tool ran longer than 2m0s"})
 				say(took, events.WorkflowFailed, &events.WorkflowFailedData{Stage: stage, Code: "timeout", DurationMS: took.Milliseconds(),

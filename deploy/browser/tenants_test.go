@@ -62,6 +62,7 @@ func TestSignIn(t *testing.T) {
 	b := openTab(t, pageOf(s), "#/workflows/"+id)
 	b.shows("h1", "Sign in")
 	b.holds(`location.hash === '#/sign-in' && document.getElementById('connection').dataset.state === 'off'`, `location.href`)
+	b.looks("sign-in")
 	b.signIn("not a token")
 	b.shows("#token-wrong", "no spaces")
 	b.signIn("wrong-" + uuid.NewString())

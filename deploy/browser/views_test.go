@@ -22,27 +22,35 @@ func TestEveryViewFits(t *testing.T) {
 		{"list-nothing", "#/?find=zzzz", ".list .empty"},
 		{"workflow", "#/workflows/" + ids["completed"], ".timeline li:nth-child(20)"},
 		{"workflow-failed", "#/workflows/" + ids["failed"], ".reason:not([hidden])"},
+		{"workflow-running", "#/workflows/" + ids["running"], ".pipeline [data-stage=running]"},
+		{"workflow-tests", "#/workflows/" + ids["tests"], ".reason:not([hidden])"},
 		{"workflow-unknown", "#/workflows/wf-none", "article .empty a"},
 		{"new", "#/new", "#start"},
 		{"health", "#/health", ".letter"},
 		{"nowhere", "#/nowhere", "main > .empty"},
 	} {
 		b.visit(view.address)
+		b.js(`scrollTo(0, 0)`)
 		b.do(visible(view.ready))
 		b.unfold(view.name)
-		for _, scheme := range []string{"light", "dark"} {
-			for name, width := range map[string]int64{"wide": 1280, "narrow": 390} {
-				height := int64(844)
-				b.screen(width, height, scheme)
-				b.fits(view.name + " " + scheme + " " + name)
-				b.readable(view.name + " " + scheme + " " + name)
-				if dir := os.Getenv("SCREENSHOTS"); dir != "" {
-					b.picture(filepath.Join(dir, fmt.Sprintf("%s-%s-%s.png", view.name, scheme, name)))
-				}
+		b.looks(view.name)
+	}
+}
+
+// looks checks the view on each screen in each scheme, and takes its pictures.
+func (b *tab) looks(view string) {
+	b.Helper()
+	for _, scheme := range []string{"light", "dark"} {
+		for name, width := range map[string]int64{"wide": 1280, "narrow": 390} {
+			b.screen(width, 844, scheme)
+			b.fits(view + " " + scheme + " " + name)
+			b.readable(view + " " + scheme + " " + name)
+			if dir := os.Getenv("SCREENSHOTS"); dir != "" {
+				b.picture(filepath.Join(dir, fmt.Sprintf("%s-%s-%s.png", view, scheme, name)))
 			}
 		}
-		b.screen(1280, 844, "light")
 	}
+	b.screen(1280, 844, "light")
 }
 
 // unfold shows what hides behind a click, so that it is looked at too.
@@ -51,6 +59,11 @@ func (b *tab) unfold(view string) {
 	switch view {
 	case "workflow":
 		b.js(`[...document.querySelectorAll('.artifacts button')].find((x) => x.textContent === 'Tests').click()`)
+		b.do(visible(".panel .report"))
+	case "workflow-running":
+		b.click(".timeline summary")
+	case "workflow-tests":
+		b.click(".reason button")
 		b.do(visible(".panel .report"))
 	case "workflow-failed":
 		b.click(".reason button")

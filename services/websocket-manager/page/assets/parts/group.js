@@ -14,12 +14,11 @@ export class Group {
   #chip = el('span', { class: 'chip' });
   #members = el('span', {});
   #pending = el('span', {});
-  #letters = el('button', { type: 'button', class: 'link', onclick: () => this.#choose() });
-  #choose;
+  #letters;
   root;
 
-  constructor(name, choose) {
-    this.#choose = () => choose(name);
+  constructor(name, choose) { // choose(name) shows its dead letters; null for who may not see them
+    this.#letters = choose ? el('button', { type: 'button', class: 'link', onclick: () => choose(name) }) : el('span', {});
     this.root = el('li', { class: 'group' },
       el('div', { class: 'headline' }, el('h3', {}, name), this.#chip),
       el('div', { class: 'charts' },

@@ -37,7 +37,7 @@ export function showJUnit(text) {
       el('span', { class: 'figure', 'data-state': 'completed' }, el('strong', {}, String(passed.length)), ' passed'),
       el('span', { class: 'figure', 'data-state': failed.length ? 'failed' : '' }, el('strong', {}, String(failed.length)), ' failed'),
       el('span', { class: 'figure' }, el('strong', {}, String(skipped.length)), ' skipped'),
-      el('progress', { 'data-state': failed.length ? 'failed' : 'completed', max: cases.length, value: passed.length, 'aria-label': 'Tests that passed' })),
+      el('progress', { class: failed.length ? 'share bad' : 'share', max: cases.length, value: passed.length, 'aria-label': 'Tests that passed' })),
     failed.length > 0 && el('ul', { class: 'findings' }, failed.slice(0, most).map((c) => single(c, failed.length === 1))),
     el('details', { class: 'all', open: failed.length === 0 && cases.length <= 40 }, el('summary', {}, `All ${cases.length} tests`),
       el('ul', { class: 'cases' }, cases.slice(0, 2_000).map((c) => el('li', { 'data-case': c.state },

@@ -1,6 +1,6 @@
 // One dead letter. Its bytes are shown as they came, or as JSON when they are that.
 import { el } from '../lib/dom.js';
-import { count, moment } from '../lib/format.js';
+import { moment } from '../lib/format.js';
 import { workflowAddress } from '../lib/route.js';
 import { copyButton } from './copy.js';
 
@@ -22,7 +22,7 @@ export function letter(l, act, chosen) {
 
 function body(l, act) {
   const facts = {
-    error: l.error, 'handled by': l.member, attempts: count(Number(l.attempts) || 0, 'attempt'), stream: `${l.stream} ${l.entry_id}`,
+    error: l.error, 'handled by': l.member, attempts: l.attempts, stream: `${l.stream} ${l.entry_id}`,
     event: l.event_id, number: l.seq,
   };
   const text = pretty(l.data);

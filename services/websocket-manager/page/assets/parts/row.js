@@ -35,7 +35,8 @@ export class Row {
     else if (state !== 'completed') words = [row.stage, row.reason].filter(Boolean).join(': ');
     setText(this.#line, words);
     setAttr(this.#line, 'title', words);
-    const at = stages.map((stage) => (row[stage] === 'running' && ended ? 'stopped' : row[stage] ?? 'waiting'));
+    const stopped = (at) => (at === 'running' && ended) || (at === 'failed' && state === 'cancelled');
+    const at = stages.map((stage) => (stopped(row[stage]) ? 'stopped' : row[stage] ?? 'waiting'));
     stages.forEach((stage, i) => setAttr(this.#steps.children[i], 'data-stage', at[i]));
     setAttr(this.#steps, 'aria-label', stages.map((stage, i) => `${stage} ${at[i]}`).join(', '));
     setText(this.#percent, `${percent} %`);

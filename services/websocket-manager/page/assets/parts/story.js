@@ -79,7 +79,7 @@ export class Story {
       Object.assign(s, { state: 'running', started: at, ms: undefined, percent: 0, message: '', code: undefined, worker: d.worker });
       return;
     }
-    const state = verb === 'failed' ? 'failed' : 'done';
+    const state = verb !== 'failed' ? 'done' : d.code === 'cancelled' ? 'stopped' : 'failed';
     const ms = Number.isFinite(Number(d.duration_ms)) ? Number(d.duration_ms) : at - s.started;
     Object.assign(s, { state, ms, percent: state === 'done' ? 100 : s.percent, message: '', code: d.code, reason: d.reason,
       summary: d.summary, artifacts: Array.isArray(d.artifacts) ? d.artifacts : [] });

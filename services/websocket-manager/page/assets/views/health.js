@@ -66,7 +66,7 @@ export class Health {
     for (const g of groups.toSorted((a, b) => (a.group < b.group ? -1 : 1))) {
       let group = this.#groups.get(g.group);
       if (!group) {
-        group = new Group(g.group, (name) => this.#letters?.choose(name));
+        group = new Group(g.group, this.#letters && ((name) => this.#letters.choose(name)));
         this.#groups.set(g.group, group);
         this.#list.append(group.root);
       }
