@@ -17,37 +17,40 @@ const (
 )
 
 // keep pings, so that the connection is not dropped as idle and one that is dead is found, and ends it
-// when the server leaves or the client's token expires.
-func (c *session) keep() {
-	every := c.server.cfg.PingEvery
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	var expired <-chan time.Time
+// when the server leaves or the client's token expires. These are timers: a goroutine that waits would be
+// a stack more for each of ten thousand idle clients. release stops them.
+func (c *session) keep() (release func()) {
+	stop := []func() bool{context.AfterFunc(c.server.draining, c.leave)}
 	if !c.who.Expires.IsZero() {
-		timer := time.NewTimer(time.Until(c.who.Expires))
-		defer timer.Stop()
-		expired = timer.C
+		stop = append(stop, time.AfterFunc(time.Until(c.who.Expires), c.expire).Stop)
 	}
-	for {
-		select {
-		case <-c.ctx.Done():
-			return
-		case <-c.server.draining:
-			c.leave()
-			return
-		case <-expired:
-			c.close("expired", closeExpired, "the token has expired: connect again with a new one")
-			return
-		case <-tick.C:
-		}
-		ctx, cancel := context.WithTimeout(c.ctx, every)
-		err := c.conn.Ping(ctx)
-		cancel()
-		if err != nil {
-			c.drop("ping_timeout")
-			return
+	c.mu.Lock() // the first ping may come before this returns
+	c.beat = time.AfterFunc(c.server.cfg.PingEvery, c.ping)
+	stop = append(stop, c.beat.Stop)
+	c.mu.Unlock()
+	return func() {
+		for _, f := range stop {
+			f()
 		}
 	}
+}
+
+func (c *session) ping() {
+	ctx, cancel := context.WithTimeout(c.ctx, c.server.cfg.PingEvery)
+	defer cancel()
+	if err := c.conn.Ping(ctx); err != nil {
+		c.drop("ping_timeout")
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx.Err() == nil {
+		c.beat.Reset(c.server.cfg.PingEvery)
+	}
+}
+
+func (c *session) expire() {
+	c.close("expired", closeExpired, "the token has expired: connect again with a new one")
 }
 
 // leave tells the client to come back to another replica, and when. One that does not answer is dropped
@@ -57,14 +60,7 @@ func (c *session) leave() {
 	defer cancel()
 	hint, _ := json.Marshal(leavingFrame{"leaving", rand.Int64N(spread.Milliseconds())}) // always can
 	_ = c.conn.Write(ctx, websocket.MessageText, hint)                                   // a hint only
-	gone := make(chan struct{})
-	defer close(gone)
-	go func() {
-		select {
-		case <-c.server.cutting:
-			_ = c.conn.CloseNow()
-		case <-gone:
-		}
-	}()
+	stop := context.AfterFunc(c.server.cutting, func() { _ = c.conn.CloseNow() })
+	defer stop()
 	c.close("leaving", closeLeaving, "the server is shutting down: connect again")
 }

@@ -1,9 +1,9 @@
 // Package ws is the live view's WebSocket: the only one that knows the WebSocket library. PROTOCOL.md
 // beside it is what clients are written against.
 //
-// Per connection: one goroutine reads requests, one writes, one pings. The writer pulls from its
-// watches, so that a connection holds no queue of events at all: what it was not told yet stays in the
-// hub's ring, which all share, or in Redis.
+// Per connection: one goroutine reads requests, one writes; pings come from a timer. The writer pulls
+// from its watches, so that a connection holds no queue of events at all: what it was not told yet stays
+// in the hub's ring, which all share, or in Redis.
 package ws
 
 import (
@@ -74,10 +74,10 @@ const maxRequestBytes = 4 << 10
 type Server struct {
 	cfg      Config
 	crowd    *crowd
-	draining chan struct{} // closed: say goodbye
-	cutting  chan struct{} // closed: there was time enough for it
-	drain    sync.Once
-	cut      sync.Once
+	draining context.Context // ends: say goodbye
+	drain    context.CancelFunc
+	cutting  context.Context // ends: there was time enough for it
+	cut      context.CancelFunc
 
 	mu       sync.Mutex
 	sessions sync.WaitGroup // Add under mu and only while not draining
@@ -91,8 +91,10 @@ type Server struct {
 func New(cfg Config) *Server {
 	f := promauto.With(cfg.Metrics)
 	cfg = cfg.withDefaults()
+	draining, drain := context.WithCancel(context.Background())
+	cutting, cut := context.WithCancel(context.Background())
 	return &Server{
-		cfg: cfg, crowd: newCrowd(cfg), draining: make(chan struct{}), cutting: make(chan struct{}),
+		cfg: cfg, crowd: newCrowd(cfg), draining: draining, drain: drain, cutting: cutting, cut: cut,
 		connected: f.NewGauge(prometheus.GaugeOpts{Name: "agentbus_ws_clients", Help: "Open WebSocket connections."}),
 		frames: f.NewCounterVec(prometheus.CounterOpts{Name: "agentbus_ws_frames_total",
 			Help: "Frames sent, by type: event, gap, rows, control."}, []string{"type"}),
@@ -147,20 +149,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	select {
-	case <-s.draining:
+	if s.draining.Err() != nil {
 		return false
-	default:
-		s.sessions.Add(1)
-		return true
 	}
+	s.sessions.Add(1)
+	return true
 }
 
 // StartDrain closes all connections at once with 1001 and takes no new ones. It does not wait.
 func (s *Server) StartDrain() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.drain.Do(func() { close(s.draining) })
+	s.drain()
 }
 
 // Drain does what StartDrain does and waits for the clients until ctx ends, then drops those that have not
@@ -175,7 +175,7 @@ func (s *Server) Drain(ctx context.Context) {
 	select {
 	case <-done:
 	case <-ctx.Done():
-		s.cut.Do(func() { close(s.cutting) })
+		s.cut()
 		<-done
 	}
 }

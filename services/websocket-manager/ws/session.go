@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"nhooyr.io/websocket"
 
@@ -31,6 +32,7 @@ type session struct {
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
+	beat    *time.Timer // of pings
 	replies []any
 	watches map[string]*live.Watch
 	order   []string // of watches, so that they take turns
@@ -54,8 +56,9 @@ func (c *session) serve(first request) string {
 		c.do(first)
 	}
 	wg.Go(c.write)
-	wg.Go(c.keep)
+	release := c.keep()
 	c.read()
+	release()
 	c.cancel()
 	wg.Wait()
 	c.mu.Lock()
