@@ -59,15 +59,16 @@ func (s *stack) stop() {
 
 func workflow(n int) string { return "bench-" + strconv.Itoa(n) }
 
-// publish sends perSecond events, spread over the workflows, for as long as d; each event's timestamp is
+// publish sends perSecond events in each second of d, spread over the workflows; each event's timestamp is
 // the moment it is due to be handed to the bus, so that a bus that falls behind shows.
 func (s *stack) publish(ctx context.Context, perSecond, workflows int, d time.Duration) error {
 	const beat = 5 * time.Millisecond
 	tick := time.NewTicker(beat)
 	defer tick.Stop()
 	begun, sent := time.Now(), 0
+	all := int(d.Seconds() * float64(perSecond))
 	failed := make(chan error, 1)
-	for {
+	for sent < all {
 		select {
 		case err := <-failed:
 			return err
@@ -75,12 +76,8 @@ func (s *stack) publish(ctx context.Context, perSecond, workflows int, d time.Du
 			return ctx.Err()
 		case <-tick.C:
 		}
-		elapsed := time.Since(begun)
-		if elapsed > d {
-			return nil
-		}
 		var batch []events.Event
-		for due := int(elapsed.Seconds() * float64(perSecond)); sent < due; sent++ {
+		for due := min(all, int(time.Since(begun).Seconds()*float64(perSecond))); sent < due; sent++ {
 			e, err := events.New(events.WorkflowProgressed, workflow(sent%workflows), "bench",
 				&events.WorkflowProgressedData{Percent: sent % 101, Stage: events.Audit, Message: "measuring the live view"})
 			if err != nil {
@@ -100,4 +97,5 @@ func (s *stack) publish(ctx context.Context, perSecond, workflows int, d time.Du
 			}
 		}()
 	}
+	return nil
 }
