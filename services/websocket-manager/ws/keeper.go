@@ -29,6 +29,8 @@ func (c *session) keep() (release func()) {
 	stop = append(stop, c.beat.Stop)
 	c.mu.Unlock()
 	return func() {
+		c.mu.Lock() // not between a ping and its next one
+		defer c.mu.Unlock()
 		for _, f := range stop {
 			f()
 		}
