@@ -97,6 +97,18 @@ func (s *system) publish(t *testing.T, workflow string, n int) {
 	}
 }
 
+// logEndsAt waits until the workflow's log has come to this number.
+func (s *system) logEndsAt(t *testing.T, workflow string, seq float64) {
+	t.Helper()
+	servertest.Eventually(t, patience, func() error {
+		top, err := s.bus.Client().ZRevRangeWithScores(t.Context(), s.bus.Names().LiveLog(workflow), 0, 0).Result()
+		if err != nil || len(top) == 0 || top[0].Score != seq {
+			return fmt.Errorf("the log ends at %v: %w", top, err)
+		}
+		return nil
+	})
+}
+
 // serverFrame is any frame of the server.
 type serverFrame struct {
 	Type       string                   `json:"type"`

@@ -149,18 +149,57 @@ func TestTrimmedEventsAreToldAtOnce(t *testing.T) {
 	s.cfg.Entries = 20
 	r := s.replica(t)
 	s.publish(t, "wf", 50)
-	servertest.Eventually(t, patience, func() error {
-		top, err := s.bus.Client().ZRevRangeWithScores(t.Context(), s.bus.Names().LiveLog("wf"), 0, 0).Result()
-		if err != nil || len(top) == 0 || top[0].Score != 50 {
-			return fmt.Errorf("the log ends at %v: %w", top, err)
-		}
-		return nil
-	})
+	s.logEndsAt(t, "wf", 50)
 	c := r.dial(t, "?workflow_id=wf&since=10")
 	if f := c.await("gap"); f.From != 11 || f.To != 30 {
 		t.Fatalf("got %+v, want the gap 11 to 30", f)
 	}
 	c.course("wf", 30, 50)
+}
+
+// TestLiveComesAfterThePast: a client that begins is told that it is live when it has had all there was,
+// and is not taken for slow while it reads that.
+func TestLiveComesAfterThePast(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.cfg.MaxLag = 10
+	r := s.replica(t)
+	s.publish(t, "wf", 50)
+	s.logEndsAt(t, "wf", 50)
+	c := r.dial(t, "?workflow_id=wf")
+	if f := c.next(); f.Type != "subscribed" {
+		t.Fatalf("got %+v, want subscribed", f)
+	}
+	for want := int64(1); want <= 50; want++ {
+		if f := c.next(); f.Type != "event" || f.Seq != want {
+			t.Fatalf("got %+v, want event %d", f, want)
+		}
+	}
+	if f := c.next(); f.Type != "live" || f.Seq != 50 {
+		t.Fatalf("got %+v, want live at 50", f)
+	}
+}
+
+// TestExpiredLogIsToldAsAGap: the log is gone as a whole, the bus still counts the workflow's events.
+func TestExpiredLogIsToldAsAGap(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.cfg.GapWait = time.Second
+	r := s.replica(t)
+	s.publish(t, "wf", 5)
+	s.logEndsAt(t, "wf", 5)
+	if err := s.bus.Client().Del(t.Context(), s.bus.Names().LiveLog("wf")).Err(); err != nil {
+		t.Fatal(err)
+	}
+	c := r.dial(t, "?workflow_id=wf&since=2")
+	if f := c.await("gap"); f.From != 3 || f.To != 5 {
+		t.Fatalf("got %+v, want the gap 3 to 5", f)
+	}
+	if f := c.next(); f.Type != "live" || f.Seq != 5 {
+		t.Fatalf("got %+v, want live at 5", f)
+	}
+	s.publish(t, "wf", 2)
+	c.course("wf", 5, 7)
 }
 
 // TestNumbersBeginAnew: Redis was lost, the client resumes after a number that does not exist.

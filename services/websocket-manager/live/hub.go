@@ -91,6 +91,9 @@ func (h *hub) read(ctx context.Context) error {
 		}
 		h.mu.Lock()
 		out := h.seq.advance(page, h.now())
+		if whole {
+			out = append(out, h.seq.vanished(h.now())...)
+		}
 		holed := !h.seq.deadline().IsZero()
 		h.tell(out)
 		at = h.seq.at
@@ -132,7 +135,7 @@ func (h *hub) start(ctx context.Context) error {
 	for w := range h.watches {
 		at = min(at, w.at)
 	}
-	h.seq.at, h.started = at, true
+	h.seq.at, h.seq.known, h.started = at, last, true
 	for w := range h.watches {
 		w.signal()
 	}

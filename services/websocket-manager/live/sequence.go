@@ -12,6 +12,7 @@ import "time"
 // readers see although nothing was lost.
 type sequence struct {
 	at       int64 // the cursor: everything up to it was told
+	known    int64 // the highest number known to exist when reading began, in the log or not
 	patience time.Duration
 
 	since time.Time // when the hole after at was first seen; zero: there is none
@@ -47,6 +48,24 @@ func (s *sequence) advance(entries []Item, now time.Time) []Item {
 	return out
 }
 
+// vanished is called at the log's end. Numbers that exist but that the log does not lead to are either not
+// written yet or have expired with it: they are waited for like any other hole.
+func (s *sequence) vanished(now time.Time) []Item {
+	if s.at >= s.known {
+		return nil
+	}
+	if s.since.IsZero() {
+		s.since, s.top = now, s.known
+	}
+	if now.Before(s.deadline()) {
+		return nil
+	}
+	return s.skip(s.known + 1)
+}
+
+// caughtUp says that everything there was when reading began has been told.
+func (s *sequence) caughtUp() bool { return s.at >= s.known }
+
 // skip tells readers at once that nothing below floor is kept.
 func (s *sequence) skip(floor int64) []Item {
 	if floor <= s.at+1 {
@@ -54,6 +73,9 @@ func (s *sequence) skip(floor int64) []Item {
 	}
 	gap := Item{From: s.at + 1, To: floor - 1}
 	s.at = gap.To
+	if s.at >= s.top {
+		s.since = time.Time{}
+	}
 	return []Item{gap}
 }
 

@@ -25,8 +25,8 @@ func (w *Watch) Next(ctx context.Context) (items []Item, caughtUp bool, err erro
 		h.mu.Unlock()
 		return nil, false, nil
 	case w.at >= h.seq.at:
-		caughtUp = !w.live
-		w.live = true
+		caughtUp = !w.live && h.seq.caughtUp()
+		w.live = w.live || caughtUp
 		h.mu.Unlock()
 		return nil, caughtUp, nil
 	case len(h.ring) > 0 && h.ring[0].From <= w.at+1:
