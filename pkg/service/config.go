@@ -45,6 +45,10 @@ func (l *level) Decode(value string) error {
 func load(configs ...any) error {
 	var wrong []error
 	for _, c := range configs {
+		if err := readSecrets(c); err != nil {
+			wrong = append(wrong, err)
+			continue
+		}
 		if err := explain(envconfig.Process("", c), c); err != nil {
 			wrong = append(wrong, err)
 			continue
@@ -104,6 +108,7 @@ type variable struct {
 	key, kind, fallback, about string
 	expects                    string // what a right value looks like; empty where the type's own error says it
 	required                   bool
+	secret                     bool // may come as a file, see readSecrets
 }
 
 // variables lists them in the order of the fields. It asks envconfig for the names, so that this list
@@ -111,7 +116,7 @@ type variable struct {
 func variables(config any) []variable {
 	var list []variable
 	add := func(key string, field reflect.Value, tags reflect.StructTag) string {
-		v := variable{key: key, fallback: tags.Get("default"), about: tags.Get("desc"), required: tags.Get("required") == "true"}
+		v := variable{key: key, fallback: tags.Get("default"), about: tags.Get("desc"), required: tags.Get("required") == "true", secret: tags.Get("secret") == "true"}
 		v.kind, v.expects = kindOf(field.Type())
 		if unit := tags.Get("unit"); unit != "" {
 			v.kind = unit

@@ -24,7 +24,11 @@ func help(w io.Writer, spec Spec, configs ...any) error {
 			case fallback == "":
 				fallback = "-"
 			}
-			lines := wrap(v.about, aboutWidth)
+			about := v.about
+			if v.secret {
+				about += "; " + v.key + fileSuffix + " names a file that holds it instead"
+			}
+			lines := wrap(about, aboutWidth)
 			fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", v.key, v.kind, fallback, lines[0])
 			for _, line := range lines[1:] {
 				fmt.Fprintf(table, "  \t\t\t%s\n", line)

@@ -60,3 +60,16 @@ func TestEveryColumnIsExplained(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+func TestMigrateOnlyEndsByItself(t *testing.T) {
+	url := servertest.Database(t)
+	cfg := Config{DatabaseURL: url, Migrate: migrateOnly} // no Redis: the job has none
+	if err := run(t.Context(), cfg, service.NewRuntime(zerolog.Nop(), nil)); err != nil {
+		t.Fatal(err)
+	}
+	w := newWriterUnprepared(t, cfg)
+	n, err := migrate(t.Context(), w.pool)
+	if err != nil || n != 0 {
+		t.Fatalf("%d migrations were left, %v", n, err)
+	}
+}

@@ -38,8 +38,13 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 	defer pool.Close()
 
 	w := &writer{pool: pool, timeout: cfg.WriteTimeout, log: rt.Log, metrics: newMetrics(rt.Metrics)}
-	if err := w.prepare(ctx); err != nil {
-		return err
+	if cfg.Migrate != migrateNever {
+		if err := w.prepare(ctx); err != nil {
+			return err
+		}
+	}
+	if cfg.Migrate == migrateOnly {
+		return nil
 	}
 
 	cfg.Log, cfg.Metrics = rt.Log, rt.Metrics

@@ -18,7 +18,7 @@ type Config struct {
 
 	HTTPAddr     string        `envconfig:"HTTP_ADDR" default:"127.0.0.1:8081" desc:"address of the page and of /ws"`
 	Coordinator  string        `envconfig:"COORDINATOR_URL" default:"http://127.0.0.1:8080" desc:"where the page's requests to start, cancel and list workflows go on to"`
-	DatabaseURL  string        `envconfig:"DATABASE_URL" desc:"PostgreSQL of the db-writer, for the history of what Redis does not keep any more; without it that is told as a gap"`
+	DatabaseURL  string        `envconfig:"DATABASE_URL" secret:"true" desc:"PostgreSQL of the db-writer, for the history of what Redis does not keep any more; without it that is told as a gap"`
 	Entries      int           `envconfig:"LIVE_ENTRIES" default:"2000" unit:"events" desc:"events of one workflow kept for the live view; the same in all replicas"`
 	TTL          time.Duration `envconfig:"LIVE_TTL" default:"24h" desc:"how long they outlive the workflow's latest event"`
 	Rows         int           `envconfig:"LIVE_ROWS" default:"1000" unit:"workflows" desc:"length of the list"`

@@ -17,7 +17,7 @@ import (
 // service embeds it in its own settings. The zero value of each field is its
 // documented default.
 type Config struct {
-	URL string `envconfig:"REDIS_URL" default:"redis://127.0.0.1:6379/0" desc:"Redis server; redis+cluster://host:port?addr=host2:port for a cluster, redis+sentinel://host:port?master_name=NAME for Sentinel; rediss: with TLS"`
+	URL string `envconfig:"REDIS_URL" secret:"true" default:"redis://127.0.0.1:6379/0" desc:"Redis server; redis+cluster://host:port?addr=host2:port for a cluster, redis+sentinel://host:port?master_name=NAME for Sentinel; rediss: with TLS"`
 
 	Prefix         string        `envconfig:"BUS_PREFIX" desc:"put before every key, so that several systems share a Redis"`
 	Partitions     int           `envconfig:"BUS_PARTITIONS" default:"0" desc:"partitions of every stream on a Redis Cluster, the same in all processes; 0: plain names"`
