@@ -4,7 +4,10 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/rs/zerolog"
+
 	"agentbus/pkg/devserver/servertest"
+	"agentbus/pkg/service"
 )
 
 func TestReplicasMigrateAtOnce(t *testing.T) {
@@ -62,7 +65,7 @@ func TestEveryColumnIsExplained(t *testing.T) {
 }
 
 func TestMigrateOnlyEndsByItself(t *testing.T) {
-	url := servertest.Database(t)
+	url := servertest.Postgres(t)
 	cfg := Config{DatabaseURL: url, Migrate: migrateOnly} // no Redis: the job has none
 	if err := run(t.Context(), cfg, service.NewRuntime(zerolog.Nop(), nil)); err != nil {
 		t.Fatal(err)
