@@ -14,7 +14,7 @@ type Config struct {
 	access.Settings
 
 	HTTPAddr      string        `envconfig:"HTTP_ADDR" default:"127.0.0.1:8080" desc:"where the API listens"`
-	ArtifactURL   string        `envconfig:"ARTIFACT_URL" default:"data/artifacts" desc:"where artifacts are kept, the same for all agents: a folder, file:///..., or s3://, gs://, azblob:// in binaries built with -tags cloud"`
+	ArtifactURL   string        `envconfig:"ARTIFACT_URL" default:"data/artifacts" desc:"where artifacts are kept, the same for all agents: a folder, file:///..., or s3://, azblob://, gs:// in binaries built with -tags s3, azblob, gcs"`
 	AcceptTimeout time.Duration `envconfig:"ACCEPT_TIMEOUT" default:"20s" desc:"how long a request may stay unaccepted before the coordinator looks whether any agent for it is alive"`
 	QueueTimeout  time.Duration `envconfig:"QUEUE_TIMEOUT" default:"1h" desc:"how long a request waits for living but busy agents"`
 	SilentTimeout time.Duration `envconfig:"SILENT_TIMEOUT" default:"60s" desc:"how long an agent at work may be silent before its try counts as failed; agents report at least every 5s"`

@@ -13,11 +13,15 @@ import (
 // may act on one.
 const deadlineLook = 200 * time.Millisecond
 
+// taskSweep is how often the index of tasks is swept.
+const taskSweep = time.Minute
+
 // watchDeadlines acts on deadlines that have passed, until ctx ends. Every replica
 // watches all: the commit decides who acts.
 func (c *coordinator) watchDeadlines(ctx context.Context) error {
 	tick := time.NewTicker(deadlineLook)
 	defer tick.Stop()
+	var swept time.Time
 	down := false
 	for {
 		select {
@@ -26,6 +30,11 @@ func (c *coordinator) watchDeadlines(ctx context.Context) error {
 		case <-tick.C:
 		}
 		err := c.expireDue(ctx)
+		if err == nil && time.Since(swept) >= taskSweep {
+			if err = c.store.sweepTasks(ctx); err == nil {
+				swept = time.Now()
+			}
+		}
 		if ctx.Err() == nil && (err != nil) != down { // one line per change
 			down = err != nil
 			c.store.log.Warn().Err(err).Bool("failing", down).Msg("watching deadlines")

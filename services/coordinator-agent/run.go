@@ -44,6 +44,7 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 		store:         &store{bus: b, keep: cfg.KeepFinished, log: rt.Log, now: func() time.Time { return time.Now().UTC() }},
 		machine:       newMachine(cfg), defaults: stageDefaults{cfg.StageTimeout, cfg.StageAttempts}, metrics: newMetrics(rt.Metrics),
 	}
+	rt.Metrics.MustRegister(taskGauge{c.store})
 	rt.Ready("redis", b.Ping)
 	rt.Ready("http", func(context.Context) error { // not ready before clients can connect
 		if rt.Addr("HTTP_ADDR") == "" {

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 
 	"agentbus/pkg/devserver/servertest"
@@ -28,11 +29,16 @@ type system struct {
 	t    *testing.T
 	bus  *bus.Bus
 	urls []string
+	regs []*prometheus.Registry
 }
 
 func startSystem(t *testing.T, replicas int, adapt func(*Config)) *system {
 	t.Helper()
-	base := bus.Config{URL: servertest.Redis(t), Prefix: servertest.Prefix(t)}
+	return startSystemOn(t, bus.Config{URL: servertest.Redis(t), Prefix: servertest.Prefix(t)}, replicas, adapt)
+}
+
+func startSystemOn(t *testing.T, base bus.Config, replicas int, adapt func(*Config)) *system {
+	t.Helper()
 	s := &system{t: t}
 	var err error
 	if s.bus, err = bus.Open(t.Context(), base); err != nil {
@@ -61,7 +67,7 @@ func startSystem(t *testing.T, replicas int, adapt func(*Config)) *system {
 			}
 			return nil
 		})
-		s.urls = append(s.urls, "http://"+rt.Addr("HTTP_ADDR"))
+		s.urls, s.regs = append(s.urls, "http://"+rt.Addr("HTTP_ADDR")), append(s.regs, rt.Metrics)
 	}
 	return s
 }
