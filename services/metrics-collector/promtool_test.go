@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestAlerts plays the scenarios beside the rules: Prometheus' own tool says when each alert fires and
-// when it does not. They live in a folder of their own, since Prometheus would load them with the rules.
+// TestAlerts plays the scenarios of the rules: Prometheus' own tool says when each alert fires and when it
+// does not.
 func TestAlerts(t *testing.T) {
 	t.Parallel()
 	tool, err := promtool()
@@ -16,12 +16,12 @@ func TestAlerts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ verb, files string }{
-		{"check", "rules/*.yml"},
-		{"test", "tests/*.yml"},
+		{"check", ruleFiles},
+		{"test", prometheusDir + "/tests/*.yml"},
 	} {
 		t.Run(c.verb, func(t *testing.T) {
 			t.Parallel()
-			files, err := filepath.Glob(filepath.Join(prometheusDir, c.files))
+			files, err := filepath.Glob(c.files)
 			if err != nil || len(files) == 0 {
 				t.Fatalf("%s: %v, %v", c.files, files, err)
 			}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -16,14 +17,17 @@ import (
 // language is PromQL with nothing experimental.
 var language = parser.NewParser(parser.Options{})
 
-const prometheusDir = "../../deploy/prometheus"
+const (
+	prometheusDir = "../../deploy/prometheus"
+	ruleFiles     = "../../helm/agentbus/files/rules/*.yml"
+)
 
 // TestRules reads the alert rules as Prometheus does, and checks that every metric they ask for is one
 // that some service has: a rule on a name that does not exist never fires and says nothing.
 func TestRules(t *testing.T) {
 	t.Parallel()
 	known := knownMetrics(t)
-	files, err := filepath.Glob(filepath.Join(prometheusDir, "rules", "*.yml"))
+	files, err := filepath.Glob(ruleFiles)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("rule files: %v, %v", files, err)
 	}
@@ -64,19 +68,11 @@ func TestEveryServiceIsScraped(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var jobs, services, ports []string
+	var jobs, ports []string
 	for _, m := range regexp.MustCompile(`job_name: (\S+)\n.*"127\.0\.0\.1:(\d+)"`).FindAllStringSubmatch(string(raw), -1) {
 		jobs, ports = append(jobs, m[1]), append(ports, m[2])
 	}
-	dirs, err := os.ReadDir("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range dirs {
-		if d.IsDir() {
-			services = append(services, d.Name())
-		}
-	}
+	services := allServices(t)
 	slices.Sort(jobs)
 	if !slices.Equal(jobs, services) {
 		t.Errorf("jobs are %v, services are %v", jobs, services)
@@ -85,6 +81,49 @@ func TestEveryServiceIsScraped(t *testing.T) {
 	if len(slices.Compact(ports)) != len(services) {
 		t.Errorf("ports %v, want one for each service", ports)
 	}
+}
+
+// TestEveryServiceMayBeDown: the alert asks for services by name, since a cluster's Prometheus scrapes much
+// else.
+func TestEveryServiceMayBeDown(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../helm/agentbus/files/rules/agentbus.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	expr := regexp.MustCompile(`alert: AgentbusServiceDown\n +expr: (.*)`).FindStringSubmatch(string(raw))
+	if expr == nil {
+		t.Fatal("there is no alert AgentbusServiceDown")
+	}
+	parsed, err := language.ParseExpr(expr[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs := parser.ExtractSelectors(parsed)[0]
+	i := slices.IndexFunc(jobs, func(m *labels.Matcher) bool { return m.Name == "job" })
+	for _, name := range allServices(t) {
+		if !jobs[i].Matches(name) {
+			t.Errorf("%s may be down and nobody is told", name)
+		}
+	}
+	if jobs[i].Matches("kube-proxy") {
+		t.Error("the alert asks for what is not ours")
+	}
+}
+
+// allServices are the folders beside this one, sorted.
+func allServices(t *testing.T) (names []string) {
+	t.Helper()
+	dirs, err := os.ReadDir("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range dirs {
+		if d.IsDir() {
+			names = append(names, d.Name())
+		}
+	}
+	return names
 }
 
 func metricsOf(t *testing.T, expr string) []string {
@@ -113,7 +152,7 @@ func knownMetrics(t *testing.T) map[string]bool {
 			known[name+suffix] = true
 		}
 	}
-	for _, dir := range []string{"../../pkg/events/bus", ".", "../db-writer", "../log-aggregator", "../websocket-manager/ws", "../websocket-manager/live"} {
+	for _, dir := range []string{"../../pkg/events/bus", ".", "../coordinator-agent", "../db-writer", "../log-aggregator", "../websocket-manager/ws", "../websocket-manager/live"} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v, %v", dir, files, err)
