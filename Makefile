@@ -61,6 +61,25 @@ build: ## build every service and agentctl into bin/
 	@mkdir -p bin
 	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $(PROGRAMS:%=./%)
 
+# With docker or buildah, whichever is there. An engine without a way out gets what it needs by IMAGE_ARGS.
+IMAGE_PREFIX ?= localhost/agentbus
+IMAGE_TAG    ?= $(VERSION)
+IMAGES       ?= $(notdir $(PROGRAMS))
+# Agents whose built-in tools run Go.
+TOOLCHAIN    := audit-agent testing-agent deployment-agent
+
+.PHONY: images
+images: ## build the image of each service and of agentctl, IMAGE_PREFIX/<name>:IMAGE_TAG
+	@if docker info >/dev/null 2>&1; then build="docker build"; \
+	elif command -v buildah >/dev/null; then build="buildah bud --layers"; \
+	else echo "neither a running docker nor buildah is here; on Debian: apt-get install buildah"; exit 1; fi; \
+	for name in $(IMAGES); do \
+		case " $(TOOLCHAIN) " in *" $$name "*) target=toolchain ;; *) target=static ;; esac; \
+		echo "building $(IMAGE_PREFIX)/$$name:$(IMAGE_TAG)"; \
+		$$build -q -f deploy/Dockerfile --target $$target --build-arg SERVICE=$$name --build-arg VERSION=$(VERSION) \
+			-t $(IMAGE_PREFIX)/$$name:$(IMAGE_TAG) $(IMAGE_ARGS) . >/dev/null; \
+	done
+
 .PHONY: check
 check: fmt-check vet lint standalone tidy-check ## everything CI checks besides the tests
 

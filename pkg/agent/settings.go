@@ -14,7 +14,7 @@ import (
 // Embed it in the agent's own configuration.
 type Settings struct {
 	WorkspaceDir  string        `envconfig:"WORKSPACE_DIR" default:"data/work" desc:"folder in which each task gets a directory of its own, removed when the task ends"`
-	ArtifactURL   string        `envconfig:"ARTIFACT_URL" default:"data/artifacts" desc:"where artifacts are kept, the same for all agents: a folder, file:///..., or s3://, gs://, azblob:// in binaries built with -tags cloud"`
+	ArtifactURL   string        `envconfig:"ARTIFACT_URL" default:"data/artifacts" desc:"where artifacts are kept, the same for all agents: a folder, file:///..., or s3://, azblob://, gs:// in binaries built with -tags s3, azblob, gcs"`
 	ToolCommand   Argv          `envconfig:"TOOL_COMMAND" desc:"program that does the stage's work instead of the built-in tool: a JSON array of strings, or words separated by spaces; no shell is involved"`
 	ToolEnv       []string      `envconfig:"TOOL_ENV" desc:"names of further environment variables that the tool may see; by default PATH, HOME, locale and Go's"`
 	ToolTimeout   time.Duration `envconfig:"TOOL_TIMEOUT" default:"10m" desc:"time limit of one task"`

@@ -40,7 +40,7 @@ type Store struct {
 }
 
 // Open opens ARTIFACT_URL: a folder's path, file:///..., or, in a binary
-// built with the tag cloud, s3://, gs:// and azblob:// as gocloud.dev documents them.
+// built with the tags s3, gcs or azblob, their s3://, gs:// and azblob:// as gocloud.dev documents them.
 func Open(ctx context.Context, address string) (*Store, error) {
 	open, base, err := storeURL(address)
 	if err != nil {
@@ -50,7 +50,7 @@ func Open(ctx context.Context, address string) (*Store, error) {
 	if err != nil {
 		hint := ""
 		if strings.Contains(err.Error(), "no driver registered") {
-			hint = "; this binary knows file:// only, build it with -tags cloud for s3://, gs:// and azblob://"
+			hint = "; this binary was not built for it: go build -tags s3, azblob or gcs"
 		}
 		// The library quotes the URL, which may hold credentials.
 		return nil, fmt.Errorf("ARTIFACT_URL=%s: %s%s", base, strings.ReplaceAll(err.Error(), open, base), hint)

@@ -1,0 +1,5 @@
+//go:build azblob || cloud
+
+package artifact
+
+import _ "gocloud.dev/blob/azureblob" // azblob://
