@@ -87,3 +87,12 @@ allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
+
+{{/* What a service is scaled by, not empty where it is: (list $ service). */}}
+{{- define "agentbus.scaledBy" -}}
+{{- $ := index . 0 -}}{{- $a := (index . 1).autoscaling -}}
+{{- if $.Values.autoscaling.enabled -}}
+{{- if $a.cpuPercent }}cpu {{ end -}}
+{{- if and $a.external.metric (or $.Values.autoscaling.externalMetrics (eq $.Values.autoscaling.kind "keda")) }}external{{ end -}}
+{{- end -}}
+{{- end }}
