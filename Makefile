@@ -47,6 +47,11 @@ chaos: ## break everything under load, all of deploy/chaos, and print the table 
 	if [ -e $(STATE)/chaos.txt ]; then cat $(STATE)/chaos.txt; fi; \
 	if [ $$code = 0 ]; then echo "PASS: the books balance under every fault"; else echo "FAIL: see the lines with FAIL above"; exit 1; fi
 
+# What it needs of the release stands in deploy/cluster/doc.go.
+.PHONY: cluster-test
+cluster-test: ## break an installed release, RELEASE in NAMESPACE, under load: roll-outs, drain, lost pods, scaling
+	@go test -tags cluster -count=1 -v -timeout 60m $(if $(RUN),-run '$(RUN)') ./deploy/cluster
+
 # The same tests that look at every view in make test, and leave their pictures.
 .PHONY: screenshots
 screenshots: ## pictures of each view of the live page, light and dark, wide and narrow, into .agentbus/screenshots
