@@ -16,6 +16,9 @@ PROGRAMS = $(wildcard services/*) deploy/agentctl
 GOLANGCI_LINT_VERSION := v2.15.0
 GOLANGCI_LINT         := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 
+ACTIONLINT_VERSION    := v1.7.12
+ACTIONLINT            := $(TOOLS)/actionlint-$(ACTIONLINT_VERSION)
+
 .PHONY: help
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -85,8 +88,31 @@ images: ## build the image of each service and of agentctl, IMAGE_PREFIX/<name>:
 			-t $(IMAGE_PREFIX)/$$name:$(IMAGE_TAG) $(IMAGE_ARGS) . >/dev/null; \
 	done
 
+# For the workflows: what make images builds, as a matrix.
+.PHONY: image-list
+image-list:
+	@names='$(IMAGES)'; for name in $$names; do \
+		case " $(TOOLCHAIN) " in *" $$name "*) target=toolchain ;; *) target=static ;; esac; \
+		printf '{"name":"%s","target":"%s"}\n' $$name $$target; \
+	done | paste -sd, | sed 's/.*/[&]/'
+
+.PHONY: fuzz
+FUZZTIME ?= 10s
+fuzz: ## fuzz each fuzz target for FUZZTIME
+	@grep -rn --include='*_test.go' -o '^func Fuzz[A-Za-z]*' $(MODULES) | sed 's|/[^/]*_test.go:.*func | |' | while read -r package target; do \
+		echo "$$package $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$package || exit 1; \
+	done
+
+.PHONY: vulncheck
+vulncheck: ## known vulnerabilities that the code can reach
+	@for module in $(MODULES); do echo "$$module"; (cd $$module && go run golang.org/x/vuln/cmd/govulncheck@v1.9.0 ./...) || exit 1; done
+
+.PHONY: workflows
+workflows: $(ACTIONLINT) ## .github/workflows are what the service takes
+	@$(ACTIONLINT)
+
 .PHONY: check
-check: fmt-check vet lint standalone tidy-check ## everything CI checks besides the tests
+check: fmt-check vet lint workflows standalone tidy-check ## everything CI checks besides the tests
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## golangci-lint over all modules, rules in .golangci.yml
@@ -146,3 +172,8 @@ $(GOLANGCI_LINT):
 	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION), once"
 	@GOWORK=off GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	@mv $(TOOLS)/golangci-lint $@
+
+$(ACTIONLINT):
+	@mkdir -p $(TOOLS)
+	@GOWORK=off GOBIN=$(TOOLS) go install github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT_VERSION)
+	@mv $(TOOLS)/actionlint $@
