@@ -2,6 +2,7 @@ package chart_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -93,7 +94,7 @@ func objects(t *testing.T, text string) (all []unstructured.Unstructured) {
 	t.Helper()
 	for decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(text), 1<<16); ; {
 		var o unstructured.Unstructured
-		if err := decoder.Decode(&o.Object); err == io.EOF {
+		if err := decoder.Decode(&o.Object); errors.Is(err, io.EOF) {
 			return all
 		} else if err != nil {
 			t.Fatal(err)

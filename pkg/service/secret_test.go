@@ -30,7 +30,9 @@ func TestSecretFromAFile(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Setenv("STORE_URL", "") // put back at the end, whatever load sets
-			os.Unsetenv("STORE_URL")
+			if err := os.Unsetenv("STORE_URL"); err != nil {
+				t.Fatal(err)
+			}
 			for name, value := range test.env {
 				t.Setenv(name, value)
 			}
