@@ -39,8 +39,9 @@ func newJWTs(ctx context.Context, set Settings, log zerolog.Logger) (*jwts, erro
 		keys, err := keyfunc.NewDefaultOverrideCtx(ctx, []string{set.JWKS}, keyfunc.Override{
 			HTTPTimeout: 10 * time.Second, RefreshInterval: 15 * time.Minute,
 			// A key that was just added is fetched at once, but strangers' key ids do not make us ask
-			// more often than this, and nobody is kept waiting for the next time.
-			RefreshUnknownKID: rate.NewLimiter(rate.Every(10*time.Second), 1), RateLimitWaitMax: time.Millisecond,
+			// more often than this, and nobody is kept waiting for the next time unless it is near. Nearer
+			// than a second is no choice: on a busy machine the wait would be over before it is looked at.
+			RefreshUnknownKID: rate.NewLimiter(rate.Every(10*time.Second), 1), RateLimitWaitMax: time.Second,
 			RefreshErrorHandlerFunc: func(string) func(context.Context, error) {
 				return func(_ context.Context, err error) {
 					log.Error().Err(err).Str("url", u.Redacted()).Msg("the JWKS cannot be fetched; the keys known so far stay")
