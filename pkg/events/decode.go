@@ -11,40 +11,35 @@ import (
 // or UTF-8, NUL characters (PostgreSQL stores none), a key that stands twice in
 // an object, a known key in another case (encoding/json would take either), and
 // wrong types. The constant's name of a type (WORKFLOW_STARTED) is accepted.
-// The event keeps no reference to raw.
+// Data and Extra are parts of raw, which must not be changed afterwards.
 func Decode(raw []byte) (Event, error) {
 	if len(raw) > MaxEventBytes {
 		return Event{}, fieldErrorf("", "has %d bytes; at most %d", len(raw), MaxEventBytes)
 	}
-	own := append([]byte(nil), raw...)
-	members, err := scanObject(own)
-	if err != nil {
-		return Event{}, err
-	}
 	var e Event
-	for _, m := range members {
-		if err := e.set(m); err != nil {
-			return Event{}, err
-		}
+	s := scanner{text: string(raw)}
+	if err := s.document(func(m member) error { return e.set(m, s.text[m.from:m.to], raw[m.from:m.to:m.to]) }); err != nil {
+		return Event{}, err
 	}
 	return e, e.Validate()
 }
 
-func (e *Event) set(m member) error {
+// set takes a member's value, given as text and as bytes.
+func (e *Event) set(m member, text string, raw []byte) error {
 	switch m.key {
 	case "id":
-		return m.string(&e.ID)
+		return stringOf(m.key, text, &e.ID)
 	case "type":
 		var s string
-		if err := m.string(&s); err != nil {
+		if err := stringOf(m.key, text, &s); err != nil {
 			return err
 		}
 		e.Type = ParseType(s)
 	case "workflow_id":
-		return m.string(&e.WorkflowID)
+		return stringOf(m.key, text, &e.WorkflowID)
 	case "timestamp":
 		var s string
-		if err := m.string(&s); err != nil {
+		if err := stringOf(m.key, text, &s); err != nil {
 			return err
 		}
 		t, err := time.Parse(time.RFC3339Nano, s)
@@ -53,14 +48,14 @@ func (e *Event) set(m member) error {
 		}
 		e.Timestamp = t.UTC()
 	case "data":
-		if m.value[0] != '{' {
-			return fieldErrorf("data", "must be an object, is %s", kindOf(m.value))
+		if text[0] != '{' {
+			return fieldErrorf("data", "must be an object, is %s", kindOf(text[0]))
 		}
-		e.Data = m.value
+		e.Data = raw
 	case "source_agent":
-		return m.string(&e.SourceAgent)
+		return stringOf(m.key, text, &e.SourceAgent)
 	case "metadata":
-		return e.setMetadata(m.value)
+		return e.setMetadata(text)
 	default:
 		for _, known := range wireFields {
 			if strings.EqualFold(m.key, known) {
@@ -70,50 +65,44 @@ func (e *Event) set(m member) error {
 		if e.Extra == nil {
 			e.Extra = make(map[string]json.RawMessage)
 		}
-		e.Extra[m.key] = m.value
+		e.Extra[m.key] = raw
 	}
 	return nil
 }
 
 var wireFields = []string{"id", "type", "workflow_id", "timestamp", "data", "source_agent", "metadata"}
 
-func (e *Event) setMetadata(value []byte) error {
-	if string(value) == "null" {
+func (e *Event) setMetadata(text string) error {
+	if text == "null" {
 		return nil
 	}
-	if value[0] != '{' {
-		return fieldErrorf("metadata", "must be an object of strings, is %s", kindOf(value))
+	if text[0] != '{' {
+		return fieldErrorf("metadata", "must be an object of strings, is %s", kindOf(text[0]))
 	}
-	members, err := scanObject(value)
-	if err != nil {
-		return err
-	}
-	e.Metadata = make(map[string]string, len(members))
-	for _, m := range members {
-		var s string
-		if m.value[0] != '"' {
-			return fieldErrorf("metadata."+clip(m.key), "must be a string, is %s", kindOf(m.value))
+	e.Metadata = make(map[string]string)
+	s := scanner{text: text}
+	return s.object(1, func(m member) error {
+		value := text[m.from:m.to]
+		if value[0] != '"' {
+			return fieldErrorf("metadata."+clip(m.key), "must be a string, is %s", kindOf(value[0]))
 		}
-		if err := m.string(&s); err != nil {
-			return err
-		}
-		e.Metadata[m.key] = s
+		e.Metadata[m.key] = unquote(value)
+		return nil
+	})
+}
+
+// stringOf reads a value, which must be a JSON string, into dst.
+func stringOf(field, text string, dst *string) error {
+	if text[0] != '"' {
+		return fieldErrorf(field, "must be a string, is %s", kindOf(text[0]))
 	}
+	*dst = unquote(text)
 	return nil
 }
 
-// string reads the member's value into dst, which must be a JSON string.
-func (m member) string(dst *string) error {
-	if m.value[0] != '"' {
-		return fieldErrorf(m.key, "must be a string, is %s", kindOf(m.value))
-	}
-	*dst = unquote(m.value)
-	return nil
-}
-
-// kindOf names a JSON value's type for an error text.
-func kindOf(value []byte) string {
-	switch value[0] {
+// kindOf names a JSON value's type, by its first byte, for an error text.
+func kindOf(first byte) string {
+	switch first {
 	case '{':
 		return "an object"
 	case '[':

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"encoding/json"
 	"time"
 
@@ -48,34 +49,51 @@ func New(typ Type, workflowID, source string, payload Payload) (Event, error) {
 	return e, checkPayload(typ, payload)
 }
 
-// wireEvent fixes names and order of the fields on the wire.
-type wireEvent struct {
-	ID          string            `json:"id"`
-	Type        Type              `json:"type"`
-	WorkflowID  string            `json:"workflow_id"`
-	Timestamp   time.Time         `json:"timestamp"`
-	Data        json.RawMessage   `json:"data"`
-	SourceAgent string            `json:"source_agent"`
-	Metadata    map[string]string `json:"metadata,omitempty"`
+// MarshalJSON writes the wire form, unknown fields included. It does not
+// validate (see [Event.Validate]), but what it writes is JSON: it refuses Data that is not.
+func (e Event) MarshalJSON() ([]byte, error) {
+	if !json.Valid(e.Data) {
+		return nil, fieldErrorf("data", "is not valid JSON")
+	}
+	out := make([]byte, 0, 256+len(e.Data))
+	out = appendString(append(out, `{"id":`...), e.ID)
+	out = appendString(append(out, `,"type":`...), string(e.Type))
+	out = appendString(append(out, `,"workflow_id":`...), e.WorkflowID)
+	out = append(out, `,"timestamp":"`...)
+	out = e.Timestamp.AppendFormat(out, time.RFC3339Nano)
+	out = append(append(out, `","data":`...), e.Data...)
+	out = appendString(append(out, `,"source_agent":`...), e.SourceAgent)
+	if len(e.Metadata) > 0 {
+		metadata, err := json.Marshal(e.Metadata)
+		if err != nil {
+			return nil, err
+		}
+		out = append(append(out, `,"metadata":`...), metadata...)
+	}
+	if len(e.Extra) > 0 {
+		extra, err := json.Marshal(e.Extra)
+		if err != nil {
+			return nil, err
+		}
+		return append(append(out, ','), extra[1:]...), nil
+	}
+	return append(out, '}'), nil
 }
 
-// MarshalJSON writes the wire form, unknown fields included. It does not
-// validate: see [Event.Validate].
-func (e Event) MarshalJSON() ([]byte, error) {
-	out, err := json.Marshal(wireEvent{e.ID, e.Type, e.WorkflowID, e.Timestamp, e.Data, e.SourceAgent, e.Metadata})
-	if err != nil || len(e.Extra) == 0 {
-		return out, err
+// appendString writes s as a JSON string. A valid event's strings need no escaping.
+func appendString(out []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			quoted, _ := json.Marshal(s) // a string always can
+			return append(out, quoted...)
+		}
 	}
-	extra, err := json.Marshal(e.Extra)
-	if err != nil {
-		return nil, err
-	}
-	return append(append(out[:len(out)-1], ','), extra[1:]...), nil
+	return append(append(append(out, '"'), s...), '"')
 }
 
 // UnmarshalJSON is [Decode] in the form encoding/json asks for.
 func (e *Event) UnmarshalJSON(data []byte) error {
-	dec, err := Decode(data)
+	dec, err := Decode(bytes.Clone(data)) // data is the caller's
 	if err == nil {
 		*e = dec
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -194,6 +195,30 @@ func FuzzDecode(f *testing.F) {
 		if string(again) != string(out) {
 			t.Fatalf("round trip changed it:\n%s\n%s", out, again)
 		}
+	})
+}
+
+// FuzzScanner holds the scanner against encoding/json: the same grammar, but for what is refused on purpose.
+func FuzzScanner(f *testing.F) {
+	for _, text := range []string{"", `{"a":[1,-0.5e+7,true,null,{"b":"\u00e4\n"}]}`, `{"a":01}`, `{"a":1,}`, `{"a":"\x"}`, `{} {}`, `{"a":"` + "\x01" + `"}`, `{"a":tru}`, `{"a":"\u12g4"}`, `{"a":-}`, `{"a":1.}`} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s := scanner{text: text}
+		err := s.document(func(member) error { return nil })
+		valid := json.Valid([]byte(text)) && utf8.ValidString(text)
+		if err == nil && !valid {
+			t.Fatalf("%q is taken and is no JSON", text)
+		}
+		if err == nil || !valid {
+			return
+		}
+		for _, purpose := range []string{"must be a JSON object", "is nested deeper", "stands twice", "NUL"} {
+			if strings.Contains(err.Error(), purpose) {
+				return
+			}
+		}
+		t.Fatalf("%q is JSON and is refused: %v", text, err)
 	})
 }
 

@@ -87,6 +87,9 @@ func (n Naming) TenantWorkflows(tenant string, part int) string {
 // Deadlines indexes workflow ids by the time their next deadline falls due.
 func (n Naming) Deadlines(part int) string { return n.key("deadlines", part) }
 
+// Tasks indexes workflow ids by what their stage's agent has to do.
+func (n Naming) Tasks(part int) string { return n.key("deadlines:tasks", part) }
+
 // Task is an agent's record of the stage it does for a workflow.
 func (n Naming) Task(workflowID string, s Stage) string {
 	return n.key("task:"+workflowID+":"+string(s), n.Partition(workflowID))

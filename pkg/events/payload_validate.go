@@ -153,7 +153,7 @@ func checkObject(field string, raw json.RawMessage) error {
 		return nil
 	}
 	if raw[0] != '{' {
-		return fieldErrorf(field, "must be an object, is %s", kindOf(raw))
+		return fieldErrorf(field, "must be an object, is %s", kindOf(raw[0]))
 	}
 	return nil
 }

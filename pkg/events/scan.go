@@ -1,54 +1,68 @@
 package events
 
 import (
-	"bytes"
 	"encoding/json"
+	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
-// member is one key of a JSON object with its value's bytes.
+// member is one key of a JSON object with where its value stands.
 type member struct {
-	key   string
-	value []byte
+	key      string
+	from, to int
 }
 
-// scanObject returns the members of the object that data holds, in order, after
-// checking all that encoding/json lets pass: see [Decode]. json.Valid goes
-// first, so the scanner may rely on the grammar and stay small.
-func scanObject(data []byte) ([]member, error) {
-	if !utf8.Valid(data) {
-		return nil, fieldErrorf("", "is not valid UTF-8")
+// scanner walks JSON and checks its grammar on the way, and all that encoding/json
+// lets pass: see [Decode]. Keys and values are parts of text, nothing is copied.
+// That it accepts what encoding/json does, and nothing else, is fuzzed.
+type scanner struct {
+	text string
+	pos  int
+}
+
+// document reads an object and the end of the text behind it, telling each member
+// to visit.
+func (s *scanner) document(visit func(member) error) error {
+	if !utf8.ValidString(s.text) {
+		return fieldErrorf("", "is not valid UTF-8")
 	}
-	if !json.Valid(data) {
-		return nil, syntaxError(data)
-	}
-	s := scanner{data: data}
 	s.space()
-	if s.data[s.pos] != '{' {
-		return nil, fieldErrorf("", "must be a JSON object, is %s", kindOf(s.data[s.pos:]))
+	if s.peek() != '{' {
+		if !json.Valid([]byte(s.text)) {
+			return s.bad()
+		}
+		return fieldErrorf("", "must be a JSON object, is %s", kindOf(s.peek()))
 	}
-	var top []member
-	err := s.object(1, func(m member) { top = append(top, m) })
-	return top, err
+	if err := s.object(1, visit); err != nil {
+		return err
+	}
+	if s.space(); s.pos < len(s.text) {
+		return s.bad()
+	}
+	return nil
 }
 
-func syntaxError(data []byte) error {
+// bad lets encoding/json say what is wrong: it words that well.
+func (s *scanner) bad() error {
 	var v json.RawMessage
-	if err := json.Unmarshal(data, &v); err != nil {
+	if err := json.Unmarshal([]byte(s.text), &v); err != nil {
 		return fieldErrorf("", "is not valid JSON: %v", err)
 	}
 	return fieldErrorf("", "is not valid JSON")
 }
 
-// scanner walks JSON that is known to be valid.
-type scanner struct {
-	data []byte
-	pos  int
+// peek is the next byte, 0 at the end: no JSON has that one.
+func (s *scanner) peek() byte {
+	if s.pos < len(s.text) {
+		return s.text[s.pos]
+	}
+	return 0
 }
 
 func (s *scanner) space() {
-	for s.pos < len(s.data) {
-		switch s.data[s.pos] {
+	for s.pos < len(s.text) {
+		switch s.text[s.pos] {
 		case ' ', '\t', '\n', '\r':
 			s.pos++
 		default:
@@ -57,39 +71,57 @@ func (s *scanner) space() {
 	}
 }
 
-// object reads from '{' to behind '}', telling each member to visit (may be nil).
-func (s *scanner) object(depth int, visit func(member)) error {
+// next says whether another element comes, behind '{' or '[' or an element, and
+// passes what stands between. The closing byte is passed too.
+func (s *scanner) next(closing byte, first bool) (more bool, err error) {
+	s.space()
+	switch c := s.peek(); {
+	case c == closing:
+		s.pos++
+		return false, nil
+	case first:
+		return true, nil
+	case c == ',':
+		s.pos++
+		s.space()
+		return true, nil
+	}
+	return false, s.bad()
+}
+
+func (s *scanner) object(depth int, visit func(member) error) error {
 	if depth > MaxDepth {
 		return fieldErrorf("", "is nested deeper than %d", MaxDepth)
 	}
 	var seen keySet
 	s.pos++
-	for s.space(); s.data[s.pos] != '}'; s.space() {
-		if s.data[s.pos] == ',' {
-			s.pos++
-			s.space()
-		}
-		raw, err := s.str()
-		if err != nil {
+	for first := true; ; first = false {
+		if more, err := s.next('}', first); err != nil || !more {
 			return err
 		}
-		key := unquote(raw)
+		from := s.pos
+		if err := s.str(); err != nil {
+			return err
+		}
+		key := unquote(s.text[from:s.pos])
 		if seen.add(key) {
 			return fieldErrorf(clip(key), "stands twice in one object")
 		}
+		if s.space(); s.peek() != ':' {
+			return s.bad()
+		}
+		s.pos++
 		s.space()
-		s.pos++ // ':'
-		s.space()
-		from := s.pos
+		from = s.pos
 		if err := s.value(depth); err != nil {
 			return err
 		}
 		if visit != nil {
-			visit(member{key, s.data[from:s.pos:s.pos]})
+			if err := visit(member{key, from, s.pos}); err != nil {
+				return err
+			}
 		}
 	}
-	s.pos++
-	return nil
 }
 
 func (s *scanner) array(depth int) error {
@@ -97,64 +129,126 @@ func (s *scanner) array(depth int) error {
 		return fieldErrorf("", "is nested deeper than %d", MaxDepth)
 	}
 	s.pos++
-	for s.space(); s.data[s.pos] != ']'; s.space() {
-		if s.data[s.pos] == ',' {
-			s.pos++
-			s.space()
+	for first := true; ; first = false {
+		if more, err := s.next(']', first); err != nil || !more {
+			return err
 		}
 		if err := s.value(depth); err != nil {
 			return err
 		}
 	}
-	s.pos++
-	return nil
 }
 
 // value reads one value inside a container of the given depth.
 func (s *scanner) value(depth int) error {
-	switch s.data[s.pos] {
-	case '{':
+	switch c := s.peek(); {
+	case c == '{':
 		return s.object(depth+1, nil)
-	case '[':
+	case c == '[':
 		return s.array(depth + 1)
-	case '"':
-		_, err := s.str()
-		return err
+	case c == '"':
+		return s.str()
+	case c == '-' || c >= '0' && c <= '9':
+		return s.number()
 	}
-	for s.pos < len(s.data) {
-		switch s.data[s.pos] {
-		case ',', '}', ']', ' ', '\t', '\n', '\r':
+	for _, literal := range []string{"true", "false", "null"} {
+		if strings.HasPrefix(s.text[s.pos:], literal) {
+			s.pos += len(literal)
 			return nil
 		}
-		s.pos++
 	}
-	return nil
+	return s.bad()
 }
 
 // str reads a string with its quotes and refuses an escaped NUL (a bare one is
 // invalid JSON already).
-func (s *scanner) str() ([]byte, error) {
-	from := s.pos
-	for s.pos++; s.data[s.pos] != '"'; s.pos++ {
-		if s.data[s.pos] != '\\' {
-			continue
-		}
-		s.pos++
-		if bytes.HasPrefix(s.data[s.pos:], []byte("u0000")) {
-			return nil, fieldErrorf("", "has a NUL character (\\u0000) at byte %d; no store keeps it", s.pos-1)
+func (s *scanner) str() error {
+	if s.peek() != '"' {
+		return s.bad()
+	}
+	for s.pos++; s.pos < len(s.text); s.pos++ {
+		switch c := s.text[s.pos]; {
+		case c == '"':
+			s.pos++
+			return nil
+		case c < ' ':
+			return s.bad()
+		case c == '\\':
+			if err := s.escape(); err != nil {
+				return err
+			}
 		}
 	}
+	return s.bad()
+}
+
+// escape reads behind a backslash, up to the last byte of the escape.
+func (s *scanner) escape() error {
 	s.pos++
-	return s.data[from:s.pos], nil
+	if c := s.peek(); c != 'u' {
+		if c == 0 || strings.IndexByte(`"\/bfnrt`, c) < 0 {
+			return s.bad()
+		}
+		return nil
+	}
+	if s.pos+4 >= len(s.text) {
+		return s.bad()
+	}
+	hex := s.text[s.pos+1 : s.pos+5]
+	code, err := strconv.ParseUint(hex, 16, 16)
+	if err != nil {
+		return s.bad()
+	}
+	if code == 0 {
+		return fieldErrorf("", "has a NUL character (\\u0000) at byte %d; no store keeps it", s.pos-1)
+	}
+	s.pos += 4
+	return nil
+}
+
+// number reads -? (0 | [1-9] digits) (. digits)? ([eE] [+-]? digits)?
+func (s *scanner) number() error {
+	if s.peek() == '-' {
+		s.pos++
+	}
+	if s.peek() == '0' {
+		s.pos++
+	} else if !s.digits() {
+		return s.bad()
+	}
+	if s.peek() == '.' {
+		if s.pos++; !s.digits() {
+			return s.bad()
+		}
+	}
+	if c := s.peek(); c == 'e' || c == 'E' {
+		s.pos++
+		if c := s.peek(); c == '+' || c == '-' {
+			s.pos++
+		}
+		if !s.digits() {
+			return s.bad()
+		}
+	}
+	return nil
+}
+
+// digits passes decimal digits and says whether there was one.
+func (s *scanner) digits() bool {
+	from := s.pos
+	for c := s.peek(); c >= '0' && c <= '9'; c = s.peek() {
+		s.pos++
+	}
+	return s.pos > from
 }
 
 // unquote returns the text of a valid JSON string.
-func unquote(raw []byte) string {
-	if bytes.IndexByte(raw, '\\') < 0 {
-		return string(raw[1 : len(raw)-1])
+func unquote(raw string) string {
+	if strings.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1]
 	}
 	var s string
-	if json.Unmarshal(raw, &s) != nil {
+	if json.Unmarshal([]byte(raw), &s) != nil {
 		return ""
 	}
 	return s
@@ -162,7 +256,8 @@ func unquote(raw []byte) string {
 
 // keySet remembers the keys of one object; most have few, a hostile one has many.
 type keySet struct {
-	few  []string
+	few  [16]string
+	n    int
 	many map[string]struct{}
 }
 
@@ -173,17 +268,20 @@ func (k *keySet) add(key string) bool {
 		k.many[key] = struct{}{}
 		return dup
 	}
-	for _, have := range k.few {
+	for _, have := range k.few[:k.n] {
 		if have == key {
 			return true
 		}
 	}
-	k.few = append(k.few, key)
-	if len(k.few) > 16 {
-		k.many = make(map[string]struct{}, 2*len(k.few))
-		for _, have := range k.few {
-			k.many[have] = struct{}{}
-		}
+	if k.n < len(k.few) {
+		k.few[k.n] = key
+		k.n++
+		return false
 	}
+	k.many = make(map[string]struct{}, 2*k.n)
+	for _, have := range k.few {
+		k.many[have] = struct{}{}
+	}
+	k.many[key] = struct{}{}
 	return false
 }

@@ -81,7 +81,7 @@ func (s *store) commit(ctx context.Context, w *workflow, rev int64, notes []note
 	if w.State.Final() {
 		c.TTL, deadline.Remove = s.keep, true
 	}
-	c.Index = append(c.Index, deadline, w.task(tasksKey(names, part)))
+	c.Index = append(c.Index, deadline, w.task(names.Tasks(part)))
 
 	evs := make([]events.Event, len(notes))
 	for i, n := range notes {

@@ -23,9 +23,6 @@ import (
 // taskStates are the values of the label "state", in the order of the scores of one agent.
 var taskStates = []string{"waiting", "running"}
 
-// tasksKey is the index of a partition. It is kept beside the deadlines, in their slot.
-func tasksKey(names events.Naming, part int) string { return names.Deadlines(part) + ":tasks" }
-
 // taskScore is the score of a stage's tasks in a state. Scores are kept in Redis: new stages come last.
 func taskScore(stage, state int) float64 { return float64(len(taskStates)*stage + state) }
 
@@ -50,7 +47,7 @@ func (s *store) tasks(ctx context.Context) ([]int64, error) {
 	for part := range names.Parts() {
 		for kind := range kinds {
 			score := strconv.Itoa(kind)
-			counts = append(counts, pipe.ZCount(ctx, tasksKey(names, part), score, score))
+			counts = append(counts, pipe.ZCount(ctx, names.Tasks(part), score, score))
 		}
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
@@ -69,12 +66,12 @@ func (s *store) tasks(ctx context.Context) ([]int64, error) {
 func (s *store) sweepTasks(ctx context.Context) error {
 	names := s.bus.Names()
 	for part := range names.Parts() {
-		ended, err := s.bus.Client().ZDiff(ctx, tasksKey(names, part), names.Deadlines(part)).Result()
+		ended, err := s.bus.Client().ZDiff(ctx, names.Tasks(part), names.Deadlines(part)).Result()
 		if err != nil {
 			return err
 		}
 		for some := range slices.Chunk(ended, 1000) {
-			if err := s.bus.Client().ZRem(ctx, tasksKey(names, part), some).Err(); err != nil {
+			if err := s.bus.Client().ZRem(ctx, names.Tasks(part), some).Err(); err != nil {
 				return err
 			}
 		}

@@ -171,7 +171,7 @@ func TestSweepLeavesOpenWorkflowsAlone(t *testing.T) {
 	s := startSystem(t, 1, unhurried)
 	s.create(0)
 	names := s.bus.Names()
-	if err := s.bus.Client().ZAdd(t.Context(), tasksKey(names, 0), redis.Z{Score: taskScore(2, 1), Member: "wf-gone"}).Err(); err != nil {
+	if err := s.bus.Client().ZAdd(t.Context(), names.Tasks(0), redis.Z{Score: taskScore(2, 1), Member: "wf-gone"}).Err(); err != nil {
 		t.Fatal(err)
 	}
 	s.wantTasks(map[string]float64{"generation-agent waiting": 1, "testing-agent running": 1})
