@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// acker writes acknowledgements in batches: while one batch is under way the next
-// gathers. It keeps trying, since what is not acknowledged would be done again.
+// acker writes acknowledgements in batches: while one batch is under way, and for
+// gatherAck, the next gathers. It keeps trying, since what is not acknowledged would be done again.
 type acker struct {
 	t     *tenure
 	mu    sync.Mutex
@@ -41,6 +41,7 @@ func (a *acker) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		pause(ctx, gatherAck)
 		for ctx.Err() == nil {
 			err := a.send()
 			if a.t.redisDown.set(acking, err); err == nil {

@@ -21,6 +21,9 @@ func jitter() float64 { return rand.Float64() }
 
 // pause sleeps for d or until ctx ends.
 func pause(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

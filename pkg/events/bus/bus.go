@@ -69,10 +69,18 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 		return nil, err
 	}
 	for class := range b.publishers {
-		b.publishers[class] = startPublisher(b)
+		senders := confirmedSenders
+		if Durability(class) == Async {
+			senders = asyncSenders
+		}
+		b.publishers[class] = startPublisher(b, senders)
 	}
 	return b, nil
 }
+
+// respVersion: the newer protocol has the client look for pushed messages before
+// each reply, and gives the bus nothing.
+const respVersion = 2
 
 // newClient reads the URL; extraRead is added to the read time-out for calls
 // that block in the server.
@@ -85,7 +93,7 @@ func newClient(url string, extraRead time.Duration) (redis.UniversalClient, erro
 			return nil, fmt.Errorf("REDIS_URL: %w", err)
 		}
 		o.MaxRetries, o.DialTimeout, o.WriteTimeout, o.ReadTimeout = -1, dial, io, io+extraRead
-		o.ContextTimeoutEnabled = true
+		o.ContextTimeoutEnabled, o.Protocol = true, respVersion
 		return redis.NewClusterClient(o), nil
 	case strings.HasSuffix(kind, "+sentinel"):
 		o, err := redis.ParseFailoverURL(strings.TrimSuffix(kind, "+sentinel") + "://" + rest)
@@ -93,7 +101,7 @@ func newClient(url string, extraRead time.Duration) (redis.UniversalClient, erro
 			return nil, fmt.Errorf("REDIS_URL: %w", err)
 		}
 		o.MaxRetries, o.DialTimeout, o.WriteTimeout, o.ReadTimeout = -1, dial, io, io+extraRead
-		o.ContextTimeoutEnabled = true
+		o.ContextTimeoutEnabled, o.Protocol = true, respVersion
 		return redis.NewFailoverClient(o), nil
 	default:
 		o, err := redis.ParseURL(url)
@@ -101,7 +109,7 @@ func newClient(url string, extraRead time.Duration) (redis.UniversalClient, erro
 			return nil, fmt.Errorf("REDIS_URL: %w", err)
 		}
 		o.MaxRetries, o.DialTimeout, o.WriteTimeout, o.ReadTimeout = -1, dial, io, io+extraRead
-		o.ContextTimeoutEnabled = true
+		o.ContextTimeoutEnabled, o.Protocol = true, respVersion
 		return redis.NewClient(o), nil
 	}
 }

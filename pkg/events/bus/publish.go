@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -51,7 +50,7 @@ func (b *Bus) encode(evs []events.Event) ([]item, error) {
 		if err := e.Validate(); err != nil {
 			return nil, fmt.Errorf("event %d of %d: %w", i+1, len(evs), err)
 		}
-		data, err := json.Marshal(e)
+		data, err := e.MarshalJSON()
 		if err != nil {
 			return nil, fmt.Errorf("event %d of %d: %w", i+1, len(evs), err)
 		}
@@ -69,6 +68,9 @@ func (b *Bus) encode(evs []events.Event) ([]item, error) {
 // admit sends items in script calls of one partition and at most maxBatch each,
 // and returns their receipts in order.
 func (b *Bus) admit(ctx context.Context, items []item) ([]Receipt, error) {
+	if b.names.Parts() == 1 && len(items) <= maxBatch {
+		return b.runPublish(ctx, items, nil)
+	}
 	receipts := make([]Receipt, len(items))
 	for part := range b.names.Parts() {
 		var index []int
@@ -128,15 +130,12 @@ func (b *Bus) receipts(items []item, reply []any) ([]Receipt, error) {
 	if len(reply) == 2 && reply[0] == "conflict" {
 		return nil, ErrConflict
 	}
-	if len(reply) != len(items)+1 {
-		return nil, fmt.Errorf("publish: %d receipts for %d events", len(reply)-1, len(items))
+	if len(reply) != 3*len(items)+1 {
+		return nil, fmt.Errorf("publish: %d values of receipts for %d events", len(reply)-1, len(items))
 	}
 	out := make([]Receipt, len(items))
 	for i, it := range items {
-		row, ok := reply[i+1].([]any)
-		if !ok || len(row) != 3 {
-			return nil, fmt.Errorf("publish: receipt %d is %v", i, reply[i+1])
-		}
+		row := reply[3*i+1 : 3*i+4]
 		known, _ := row[0].(int64)
 		id, _ := row[1].(string)
 		seq, _ := row[2].(int64)

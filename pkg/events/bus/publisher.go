@@ -6,17 +6,26 @@ import (
 	"sync"
 )
 
-// publisher collects what concurrent calls want published. One goroutine sends;
-// while it waits for Redis the next batch gathers, so batches grow with the load
-// and a lone event never waits for company.
+// publisher collects what concurrent calls want published. A few goroutines send;
+// while they wait for Redis the next batch gathers, so batches grow with the load
+// and a lone event never waits for company. Calls at the same time have no order,
+// so it does not matter which sender is first.
 type publisher struct {
-	bus  *Bus
-	mu   sync.Mutex
-	wait []*publishCall
-	wake chan struct{}
-	stop chan struct{}
-	done chan struct{}
+	bus     *Bus
+	mu      sync.Mutex
+	wait    []*publishCall
+	wake    chan struct{}
+	stop    chan struct{}
+	senders sync.WaitGroup
 }
+
+// Senders of a class. Without a confirmation Redis is the one that works, and more
+// batches at once would only be smaller. A confirmation is a wait of up to two
+// seconds for a disk that syncs once for all who wait.
+const (
+	asyncSenders     = 1
+	confirmedSenders = 8
+)
 
 type publishCall struct {
 	ctx      context.Context
@@ -26,9 +35,11 @@ type publishCall struct {
 	done     chan struct{}
 }
 
-func startPublisher(b *Bus) *publisher {
-	p := &publisher{bus: b, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
-	go p.run()
+func startPublisher(b *Bus, senders int) *publisher {
+	p := &publisher{bus: b, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+	for range senders {
+		p.senders.Go(p.run)
+	}
 	return p
 }
 
@@ -43,10 +54,7 @@ func (p *publisher) publish(ctx context.Context, items []item) ([]Receipt, error
 	}
 	p.wait = append(p.wait, call)
 	p.mu.Unlock()
-	select {
-	case p.wake <- struct{}{}:
-	default:
-	}
+	signal(p.wake)
 	select {
 	case <-call.done:
 		return call.receipts, call.err
@@ -62,11 +70,10 @@ func (p *publisher) close() {
 	p.mu.Lock()
 	close(p.stop)
 	p.mu.Unlock()
-	<-p.done
+	p.senders.Wait()
 }
 
 func (p *publisher) run() {
-	defer close(p.done)
 	for {
 		stopping := false
 		select {
@@ -94,6 +101,9 @@ func (p *publisher) take() []*publishCall {
 	}
 	calls := p.wait[:n:n]
 	p.wait = p.wait[n:]
+	if len(p.wait) > 0 {
+		signal(p.wake) // for another sender
+	}
 	return calls
 }
 

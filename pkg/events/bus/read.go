@@ -38,7 +38,11 @@ func (t *tenure) read(ctx context.Context, part int) {
 			owned = err == nil
 		} else {
 			args.Count = perStream(room, len(streams))
-			err = t.readOnce(ctx, part, args)
+			began := time.Now()
+			var n int
+			if n, err = t.readOnce(ctx, part, args); n > 0 && n < fullRead {
+				pause(ctx, gatherRead-time.Since(began)) // the next ones come together
+			}
 		}
 		if ctx.Err() != nil {
 			return
@@ -68,15 +72,15 @@ func perStream(room, streams int) int64 {
 	return int64(max(1, min(256, room/min(streams, 4))))
 }
 
-// readOnce is one XREADGROUP. It does not end with ctx: a reply that nobody
+// readOnce is one XREADGROUP, and says how many entries it brought. It does not end with ctx: a reply that nobody
 // reads would leave its entries stranded.
-func (t *tenure) readOnce(ctx context.Context, part int, args *redis.XReadGroupArgs) error {
+func (t *tenure) readOnce(ctx context.Context, part int, args *redis.XReadGroupArgs) (int, error) {
 	found, err := t.bus.reader.XReadGroup(context.WithoutCancel(ctx), args).Result()
 	if err != nil {
 		if errors.Is(err, redis.Nil) {
-			return nil
+			return 0, nil
 		}
-		return err
+		return 0, err
 	}
 	var raw []entry
 	for _, s := range found {
@@ -85,7 +89,7 @@ func (t *tenure) readOnce(ctx context.Context, part int, args *redis.XReadGroupA
 		}
 	}
 	t.accept(part, raw)
-	return nil
+	return len(raw), nil
 }
 
 // entry is what Redis holds, before it is known to be an event.
