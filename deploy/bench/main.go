@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"agentbus/deploy/bench/contender"
+	"agentbus/deploy/bench/stack"
 	"agentbus/deploy/bench/workload"
 	"agentbus/pkg/devserver"
 )
@@ -34,8 +35,20 @@ func main() {
 		w, _ := os.Create(f)
 		pprof.StartCPUProfile(w)
 	}
+	if name == "stack" {
+		st, err := stack.Start(ctx, dir, "bin", srv)
+		if err != nil {
+			panic(err)
+		}
+		st.Profiles = os.Getenv("PROFILES")
+		r, err := st.Run(ctx, workload.Load{Rate: rate, Batch: batch, For: d, WarmUp: time.Second})
+		raw, _ := json.MarshalIndent(r, "", " ")
+		fmt.Println(string(raw), err)
+		fmt.Println(st.Close(), srv.Stop(ctx))
+		return
+	}
 	var c contender.Contender
-	r, err := workload.Run(ctx, workload.Load{Rate: rate, Batch: batch, For: d, WarmUp: time.Second}, 4, srv.PID(), func(t *workload.Tracker) (workload.Target, error) {
+	r, err := workload.Run(ctx, workload.Load{Rate: rate, Batch: batch, For: d, WarmUp: time.Second}, contender.Groups(4), srv.PID(), func(t *workload.Tracker) (workload.Target, error) {
 		s := contender.Setup{URL: srv.URL, Groups: 4, Handled: t.Handled}
 		var err error
 		switch name {

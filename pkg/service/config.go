@@ -16,6 +16,7 @@ import (
 // settings are the shell's own. OpsAddr has its default from Spec.
 type settings struct {
 	OpsAddr       string        `envconfig:"OPS_ADDR" desc:"address of /livez, /readyz and /metrics"`
+	OpsPprof      bool          `envconfig:"OPS_PPROF" default:"false" desc:"serve /debug/pprof/ at OPS_ADDR too: profiles of this process, for whoever can reach it"`
 	LogLevel      level         `envconfig:"LOG_LEVEL" default:"info" desc:"least severe level written: trace, debug, info, warn, error"`
 	ShutdownGrace time.Duration `envconfig:"SHUTDOWN_GRACE" default:"25s" desc:"how long work in hand may take after the first signal; then the process exits with 1"`
 }

@@ -63,7 +63,7 @@ func shell(spec Spec, args []string, stdout, stderr io.Writer, config any, run f
 	rt := NewRuntime(log, nil)
 	rt.grace = common.ShutdownGrace
 	registerBuild(rt.Metrics, spec.Name)
-	if err := supervise(rt, common.OpsAddr, signals, run); err != nil {
+	if err := supervise(rt, common, signals, run); err != nil {
 		log.Error().Err(err).Msg("failed")
 		return exitFailed
 	}
@@ -72,18 +72,18 @@ func shell(spec Spec, args []string, stdout, stderr io.Writer, config any, run f
 }
 
 // supervise runs the ops server around run, turns signals into the drain and waits for its end.
-func supervise(rt *Runtime, opsAddr string, signals <-chan os.Signal, run func(context.Context, *Runtime) error) error {
+func supervise(rt *Runtime, own settings, signals <-chan os.Signal, run func(context.Context, *Runtime) error) error {
 	// The ops server outlives run: probes and scrapes go on during the drain.
 	opsCtx, stopOps := context.WithCancel(context.Background())
 	opsFailed, opsEnded := make(chan error, 1), make(chan struct{})
-	ops, err := listen(opsCtx, "OPS_ADDR", opsAddr)
+	ops, err := listen(opsCtx, "OPS_ADDR", own.OpsAddr)
 	if err != nil {
 		stopOps()
 		return err
 	}
 	go func() {
 		defer close(opsEnded)
-		if err := rt.serve(opsCtx, "OPS_ADDR", ops, rt.opsHandler()); opsCtx.Err() == nil {
+		if err := rt.serve(opsCtx, "OPS_ADDR", ops, rt.opsHandler(own.OpsPprof)); opsCtx.Err() == nil {
 			opsFailed <- err
 		}
 	}()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/http/pprof"
 	"sync"
 	"time"
 
@@ -21,7 +22,7 @@ type readiness struct {
 	Failing map[string]string `json:"failing,omitempty"` // name of the check -> why
 }
 
-func (rt *Runtime) opsHandler() http.Handler {
+func (rt *Runtime) opsHandler(profiles bool) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintln(w, "ok")
@@ -35,6 +36,12 @@ func (rt *Runtime) opsHandler() http.Handler {
 		_ = json.NewEncoder(w).Encode(state) // the prober has gone away
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(rt.Metrics, promhttp.HandlerOpts{Registry: rt.Metrics}))
+	if profiles {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+		mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	}
 	return mux
 }
 

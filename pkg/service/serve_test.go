@@ -67,7 +67,7 @@ func TestReadyz(t *testing.T) {
 	probe := func(want int) string {
 		t.Helper()
 		w := httptest.NewRecorder()
-		rt.opsHandler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		rt.opsHandler(false).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
 		if w.Code != want {
 			t.Errorf("status %d, want %d: %s", w.Code, want, w.Body)
 		}

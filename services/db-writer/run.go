@@ -61,6 +61,7 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 		Types:       read,
 		HandleBatch: w.handle,
 		MaxBatch:    cfg.Batch,
+		Gather:      5 * time.Millisecond,
 		Prefetch:    2 * cfg.Batch, // one batch is read while one is written
 		// A batch with poison rows takes several transactions.
 		HandlerTimeout: 4 * cfg.WriteTimeout,

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"context"
 	"io"
 	"os"
@@ -44,5 +46,5 @@ func aggregate(ctx context.Context, cfg Config, rt *service.Runtime, stdout io.W
 
 	a := newAggregator(rt.Metrics, rt.Log, redact.New(cfg.RedactKeys), sinks...)
 	rt.Ready("redis", b.Ping)
-	return b.Consume(ctx, bus.Subscription{Group: group, Types: all, HandleBatch: a.handle})
+	return b.Consume(ctx, bus.Subscription{Group: group, Types: all, HandleBatch: a.handle, Gather: 5 * time.Millisecond})
 }

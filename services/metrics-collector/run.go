@@ -34,5 +34,5 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 
 	c := newCollector(rt.Metrics, time.Now)
 	rt.Ready("redis", b.Ping)
-	return b.Consume(ctx, bus.Subscription{Group: group, Types: all, HandleBatch: c.handle})
+	return b.Consume(ctx, bus.Subscription{Group: group, Types: all, HandleBatch: c.handle, Gather: 5 * time.Millisecond})
 }

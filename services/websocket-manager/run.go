@@ -107,7 +107,7 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 	})
 
 	w := live.NewWriter(b.Client(), b.Names(), cfg.limits(), rt.Metrics)
-	consumed := b.Consume(both, bus.Subscription{Group: group, Types: all, HandleBatch: w.Handle})
+	consumed := b.Consume(both, bus.Subscription{Group: group, Types: all, HandleBatch: w.Handle, Gather: 2 * time.Millisecond})
 	stop()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainClients)
 	defer cancel()

@@ -21,4 +21,13 @@ type Setup struct {
 	Handled func(group, n int)
 }
 
+// Groups are the tracker's, for so many.
+func Groups(n int) []workload.Group {
+	var list []workload.Group
+	for g := range n {
+		list = append(list, workload.Group{Name: groupName(g)})
+	}
+	return list
+}
+
 func groupName(g int) string { return fmt.Sprintf("bench_%d", g) }

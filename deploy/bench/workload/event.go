@@ -36,7 +36,7 @@ type source struct {
 func newSource(workflows int) *source {
 	s := &source{run: fmt.Sprintf("%08x", uint32(time.Now().UnixNano()/1000))} //nolint:gosec // any 32 bits do
 	for i := range workflows {
-		s.workflows = append(s.workflows, "bench-"+s.run+"-"+strconv.Itoa(i))
+		s.workflows = append(s.workflows, s.prefix()+strconv.Itoa(i))
 	}
 	for _, spec := range events.Catalogue() {
 		s.types = append(s.types, spec.Type)
@@ -44,6 +44,8 @@ func newSource(workflows int) *source {
 	}
 	return s
 }
+
+func (s *source) prefix() string { return "bench-" + s.run + "-" }
 
 // event is the n-th: types take turns, and each workflow sees all of them.
 func (s *source) event(n int) Event {

@@ -6,28 +6,40 @@ import (
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"agentbus/pkg/events"
 )
+
+// Group is who is told of events.
+type Group struct {
+	Name  string
+	Wants func(events.Event) bool // nil: all
+	Late  bool                    // it is known at the end only what it has handled
+}
 
 // Tracker knows when each event was published and which groups have handled it.
 type Tracker struct {
+	source *source
 	begun  []atomic.Int64 // Unix nanoseconds of the publish call, by number; 0: not yet
 	groups []*tracked
 }
 
 type tracked struct {
+	Group
+	wanted   atomic.Int64
+	handled  atomic.Int64
 	mu       sync.Mutex
 	seen     []uint64 // bits
 	took     *hdrhistogram.Histogram
-	handled  atomic.Int64
 	repeated int
 }
 
-// NewTracker is for up to most events and so many groups.
-func NewTracker(most, groups int) *Tracker {
-	t := &Tracker{begun: make([]atomic.Int64, most)}
-	for range groups {
+// newTracker is for up to most events.
+func newTracker(s *source, most int, groups []Group) *Tracker {
+	t := &Tracker{source: s, begun: make([]atomic.Int64, most)}
+	for _, g := range groups {
 		t.groups = append(t.groups, &tracked{
-			seen: make([]uint64, most/64+1),
+			Group: g, seen: make([]uint64, most/64+1),
 			took: hdrhistogram.New(1, time.Minute.Microseconds(), 3), // microseconds, three digits
 		})
 	}
@@ -55,19 +67,56 @@ func (t *Tracker) HandledAt(group, n int, at time.Time) {
 	_ = g.took.RecordValue(min(took, time.Minute.Microseconds())) // in range
 }
 
-// done says whether every group has handled so many events.
-func (t *Tracker) done(n int) bool {
+// Workflows are the ids of the run's workflows.
+func (t *Tracker) Workflows() []string { return t.source.workflows }
+
+// Prefix is what these ids begin with, and no other run's.
+func (t *Tracker) Prefix() string { return t.source.prefix() }
+
+// publishing notes that an event is handed over now.
+func (t *Tracker) publishing(e Event, now int64) {
+	t.begun[e.N].Store(now)
 	for _, g := range t.groups {
-		if int(g.handled.Load()) < n {
-			return false
+		if g.Wants == nil || g.Wants(e.Event) {
+			g.wanted.Add(1)
 		}
 	}
-	return true
 }
+
+// behind is how many events the slowest group has still to handle; of late ones once
+// all is settled only.
+func (t *Tracker) behind(settled bool) (most int64) {
+	for _, g := range t.groups {
+		if !g.Late || settled {
+			most = max(most, g.wanted.Load()-g.handled.Load())
+		}
+	}
+	return most
+}
+
+// Begun is when the event was handed over, false for one of another run.
+func (t *Tracker) Begun(n int) (time.Time, bool) {
+	if n < 0 || n >= len(t.begun) || t.begun[n].Load() == 0 {
+		return time.Time{}, false
+	}
+	return time.Unix(0, t.begun[n].Load()), true
+}
+
+// Wanted is how many events the group is to handle so far.
+func (t *Tracker) Wanted(group int) int { return int(t.groups[group].wanted.Load()) }
 
 // Latency is from publish call to handler, in milliseconds.
 type Latency struct {
 	P50, P99, P999, Max float64
+}
+
+// reset forgets the times so far: those of the warm-up.
+func (t *Tracker) reset() {
+	for _, g := range t.groups {
+		g.mu.Lock()
+		g.took.Reset()
+		g.mu.Unlock()
+	}
 }
 
 // latency is that of all groups together.
@@ -78,9 +127,6 @@ func (t *Tracker) latency() Latency {
 	}
 	return latencyOf(all)
 }
-
-// Latency is that of one group.
-func (t *Tracker) Latency(group int) Latency { return latencyOf(t.groups[group].took) }
 
 func latencyOf(h *hdrhistogram.Histogram) Latency {
 	ms := func(q float64) float64 { return float64(h.ValueAtQuantile(q)) / 1000 }

@@ -7,7 +7,7 @@ import (
 )
 
 // acker writes acknowledgements in batches: while one batch is under way, and for
-// gatherAck, the next gathers. It keeps trying, since what is not acknowledged would be done again.
+// a moment, the next gathers. It keeps trying, since what is not acknowledged would be done again.
 type acker struct {
 	t     *tenure
 	mu    sync.Mutex
@@ -41,7 +41,7 @@ func (a *acker) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
-		pause(ctx, gatherAck)
+		pause(ctx, 2*a.t.sub.Gather)
 		for ctx.Err() == nil {
 			err := a.send()
 			if a.t.redisDown.set(acking, err); err == nil {

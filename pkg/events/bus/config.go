@@ -47,13 +47,9 @@ const (
 	// blockTime is how long a read waits for entries. Short: a blocked read does
 	// not notice a cancelled context.
 	blockTime = 200 * time.Millisecond
-	// gatherRead is the least time between two reads that bring less than fullRead
-	// entries, and gatherAck what acknowledgements wait for others. A lone event waits
-	// for neither; under load each read, of all streams, costs Redis as much as ten
-	// entries do.
-	gatherRead = 500 * time.Microsecond
-	fullRead   = 64
-	gatherAck  = time.Millisecond
+	// fullRead entries of one read, and the next one does not wait for [Subscription.Gather]:
+	// below, what a read of all streams costs Redis is more than what its entries do.
+	fullRead = 64
 	// deadLooks looks at a lease that stands still make its member dead.
 	deadLooks = 3
 )

@@ -41,7 +41,7 @@ func (t *tenure) read(ctx context.Context, part int) {
 			began := time.Now()
 			var n int
 			if n, err = t.readOnce(ctx, part, args); n > 0 && n < fullRead {
-				pause(ctx, gatherRead-time.Since(began)) // the next ones come together
+				pause(ctx, t.sub.Gather-time.Since(began)) // the next ones come together
 			}
 		}
 		if ctx.Err() != nil {

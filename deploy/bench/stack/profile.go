@@ -1,0 +1,50 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// profile keeps a CPU profile of each service over d, and what it has allocated and waited for so far.
+func (s *Stack) profile(ctx context.Context, d time.Duration) error {
+	if s.Profiles == "" {
+		return nil
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, len(Consumers))
+	for i, name := range Consumers {
+		base := s.services.URL(name, "OPS_ADDR") + "/debug/pprof/"
+		wg.Go(func() {
+			errs[i] = errors.Join(
+				s.fetch(ctx, base+fmt.Sprintf("profile?seconds=%d", max(1, int(d.Seconds()))), name+".cpu"),
+				s.fetch(ctx, base+"allocs", name+".allocs"))
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (s *Stack) fetch(ctx context.Context, url, file string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }() // read to its end
+	out, err := os.Create(filepath.Join(s.Profiles, file))
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, response.Body)
+	return errors.Join(err, out.Close())
+}
