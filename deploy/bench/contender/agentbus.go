@@ -76,11 +76,15 @@ func handle(batch []bus.Message, group int, s Setup, o BusOptions) []error {
 }
 
 func (a *agentbus) Publish(ctx context.Context, batch []workload.Event) error {
+	return publish(ctx, a.publisher, batch)
+}
+
+func publish(ctx context.Context, b *bus.Bus, batch []workload.Event) error {
 	list := make([]events.Event, len(batch))
 	for i, e := range batch {
 		list[i] = e.Event
 	}
-	_, err := a.publisher.Publish(ctx, list...)
+	_, err := b.Publish(ctx, list...)
 	return err
 }
 

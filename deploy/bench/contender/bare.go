@@ -6,10 +6,13 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
+	"github.com/rs/zerolog"
 
 	"agentbus/deploy/bench/workload"
 	"agentbus/pkg/events"
+	"agentbus/pkg/events/bus"
 )
 
 // bare is the least a program over go-redis can do: what calls want added at the same time goes in one
@@ -22,6 +25,7 @@ type bare struct {
 	calls   chan bareCall
 	adder   sync.WaitGroup
 	noAck   bool
+	admit   *bus.Bus // nil: plain XADD
 }
 
 type bareCall struct {
@@ -32,6 +36,7 @@ type bareCall struct {
 // BareOptions vary the bare loop.
 type BareOptions struct {
 	NoAck bool // groups acknowledge nothing
+	Admit bool // events are added by the bus's publisher: each gets a number, and ids are known again
 }
 
 // Bare starts it.
@@ -46,6 +51,11 @@ func Bare(ctx context.Context, s Setup, o BareOptions) (Contender, error) {
 	}
 	running, stop := context.WithCancel(ctx)
 	b := &bare{rdb: rdb, stop: stop, calls: make(chan bareCall, workload.Publishers), noAck: o.NoAck}
+	if o.Admit {
+		if b.admit, err = bus.Open(ctx, bus.Config{URL: s.URL, Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()}); err != nil {
+			return nil, err
+		}
+	}
 	for g := range s.Groups {
 		b.readers.Go(func() { b.read(running, streams, g, s.Handled) })
 	}
@@ -53,7 +63,10 @@ func Bare(ctx context.Context, s Setup, o BareOptions) (Contender, error) {
 	return b, nil
 }
 
-func (b *bare) Publish(_ context.Context, batch []workload.Event) error {
+func (b *bare) Publish(ctx context.Context, batch []workload.Event) error {
+	if b.admit != nil {
+		return publish(ctx, b.admit, batch)
+	}
 	call := bareCall{batch, make(chan error, 1)}
 	b.calls <- call
 	return <-call.done
@@ -119,6 +132,9 @@ func (b *bare) Close() error {
 	b.readers.Wait()
 	close(b.calls)
 	b.adder.Wait()
+	if b.admit != nil {
+		return errors.Join(b.admit.Close(), b.rdb.Close())
+	}
 	return b.rdb.Close()
 }
 
@@ -127,7 +143,7 @@ func redisClient(url string) (*redis.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.PoolSize = 64
+	o.PoolSize = 64 // Watermill blocks one a topic
 	return redis.NewClient(o), nil
 }
 

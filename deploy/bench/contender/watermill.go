@@ -7,7 +7,6 @@ import (
 	"github.com/ThreeDotsLabs/watermill"
 	"github.com/ThreeDotsLabs/watermill-redisstream/pkg/redisstream"
 	"github.com/ThreeDotsLabs/watermill/message"
-	"github.com/redis/go-redis/v9"
 
 	"agentbus/deploy/bench/workload"
 	"agentbus/pkg/events"
@@ -16,23 +15,26 @@ import (
 // mill is Watermill with its Redis Streams, as its documentation sets it up: a topic per type, a subscriber
 // per group, which acknowledges each message before it gets the next of the topic.
 type mill struct {
-	rdb         *redis.Client
 	publisher   *redisstream.Publisher
 	subscribers []*redisstream.Subscriber
 }
 
 // Watermill starts it.
 func Watermill(ctx context.Context, s Setup) (Contender, error) {
-	rdb, err := redisClient(s.URL)
+	m := &mill{}
+	log := watermill.NopLogger{}
+	rdb, err := redisClient(s.URL) // each closes its own
 	if err != nil {
 		return nil, err
 	}
-	m := &mill{rdb: rdb}
-	log := watermill.NopLogger{}
 	if m.publisher, err = redisstream.NewPublisher(redisstream.PublisherConfig{Client: rdb}, log); err != nil {
 		return nil, err
 	}
 	for g := range s.Groups {
+		rdb, err := redisClient(s.URL)
+		if err != nil {
+			return nil, errors.Join(err, m.Close())
+		}
 		sub, err := redisstream.NewSubscriber(redisstream.SubscriberConfig{Client: rdb, ConsumerGroup: groupName(g), Consumer: "only"}, log)
 		if err != nil {
 			return nil, errors.Join(err, m.Close())
@@ -68,5 +70,5 @@ func (m *mill) Close() error {
 	for _, sub := range m.subscribers {
 		errs = append(errs, sub.Close())
 	}
-	return errors.Join(append(errs, m.publisher.Close(), m.rdb.Close())...)
+	return errors.Join(append(errs, m.publisher.Close())...)
 }

@@ -48,3 +48,16 @@ func (s *Stack) fetch(ctx context.Context, url, file string) error {
 	_, err = io.Copy(out, response.Body)
 	return errors.Join(err, out.Close())
 }
+
+// RedisStats keeps what Redis says of its commands and its latency so far.
+func (s *Stack) RedisStats(ctx context.Context, folder string) error {
+	var text string
+	for _, section := range []string{"commandstats", "latencystats", "cpu", "memory", "persistence"} {
+		info, err := s.bus.Client().Info(ctx, section).Result()
+		if err != nil {
+			return err
+		}
+		text += info
+	}
+	return os.WriteFile(filepath.Join(folder, "redis.txt"), []byte(text), 0o644)
+}

@@ -34,14 +34,14 @@ type usage struct {
 
 // usage is what each process has used so far.
 func (s *Stack) usage(ctx context.Context) ([]usage, error) {
-	list := []usage{{name: "redis", cpu: workload.CPUOf(s.Redis.PID()), peak: peak(s.Redis.PID())}, {name: "postgres", cpu: treeCPU(s.Postgres.PID()), peak: peak(s.Postgres.PID())}}
+	list := []usage{{name: "redis", cpu: workload.CPUOf(s.Redis.PID()), peak: workload.PeakMiB(s.Redis.PID())}, {name: "postgres", cpu: treeCPU(s.Postgres.PID()), peak: workload.PeakMiB(s.Postgres.PID())}}
 	for _, name := range Consumers {
 		p := s.services.Process(name + "-1")
 		families, err := metrics(ctx, p.URL("OPS_ADDR"))
 		if err != nil {
 			return nil, err
 		}
-		u := usage{name: name, cpu: workload.CPUOf(p.PID()), peak: peak(p.PID())}
+		u := usage{name: name, cpu: workload.CPUOf(p.PID()), peak: workload.PeakMiB(p.PID())}
 		if f := families["go_memstats_alloc_bytes_total"]; f != nil {
 			u.allocated = f.GetMetric()[0].GetCounter().GetValue()
 		}
@@ -68,18 +68,6 @@ func treeCPU(pid int) time.Duration {
 		}
 	}
 	return sum
-}
-
-// peak is the most memory that was resident, in MiB.
-func peak(pid int) float64 {
-	raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // 0 where there is no /proc
-	for line := range strings.Lines(string(raw)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, _ := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 64)
-			return kib / 1024
-		}
-	}
-	return 0
 }
 
 // histogram is cumulative counts by upper bound in seconds.

@@ -57,6 +57,9 @@ func (s *source) event(n int) Event {
 	}}
 }
 
+// Source makes the events of a run, by number.
+func Source(workflows int) func(n int) Event { return newSource(workflows).event }
+
 // idAt is where an event's id begins in its wire form.
 const idAt = len(`{"id":"`)
 

@@ -75,3 +75,15 @@ func CPUOf(pid int) time.Duration {
 	const perSecond = 100 // USER_HZ, on every Linux
 	return time.Duration(ticks) * time.Second / perSecond
 }
+
+// PeakMiB is the most memory that was resident, in MiB.
+func PeakMiB(pid int) float64 {
+	raw, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)) // 0 where there is no /proc
+	for line := range strings.Lines(string(raw)) {
+		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kib, _ := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 64)
+			return kib / 1024
+		}
+	}
+	return 0
+}
