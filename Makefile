@@ -64,6 +64,17 @@ screenshots: ## pictures of each view of the live page, light and dark, wide and
 	SCREENSHOTS=$(CURDIR)/$(STATE)/screenshots AGENTBUS_BIN=$(CURDIR)/bin go test -count=1 -timeout 5m -run 'TestEveryViewFits|TestSignIn' ./deploy/browser
 	@echo "pictures in $(STATE)/screenshots"
 
+# BENCH_ARGS=--brief says that it runs, and no figures; CI does that.
+BENCH_ARGS ?=
+.PHONY: bench
+bench: deps build bin/tools/bench ## measure everything on this machine, beside others on the same work: about 5 min
+	@bin/tools/bench $(BENCH_ARGS)
+
+.PHONY: bin/tools/bench
+bin/tools/bench:
+	@mkdir -p $(TOOLS)
+	@go build -trimpath -o $(TOOLS)/bench ./deploy/bench
+
 .PHONY: build
 build: ## build every service and agentctl into bin/
 	@mkdir -p bin

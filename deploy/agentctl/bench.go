@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,8 +14,41 @@ import (
 	"agentbus/deploy/agentctl/wsbench"
 )
 
+// benchCommand runs the program that make builds beside the services: what it compares with is
+// linked into it alone.
 func (a *app) benchCommand() *cobra.Command {
-	return family("bench", "Measure on this machine, with servers and services of its own", a.benchWSCommand())
+	c := &cobra.Command{Use: "bench", Short: "Measure on this machine, with servers and services of its own",
+		Long: `Measure the bus, the consumer services, growth and the cost of each guarantee, beside
+others on the same work, and print one table: about five minutes. "make bench"
+builds all that is needed, "agentctl bench ws" measures the live view.`,
+		Args: cobra.ArbitraryArgs, DisableFlagParsing: true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if slices.Contains(args, "--help") || slices.Contains(args, "-h") {
+				if err := cmd.Help(); err != nil {
+					return err
+				}
+				fmt.Fprintln(a.out, "\nFlags of the measurement:")
+			}
+			program := filepath.Join(ownFolder(), "tools", "bench")
+			if _, err := os.Stat(program); err != nil {
+				return fmt.Errorf("%s is not there: make bench builds it, in a checkout", program)
+			}
+			run := exec.CommandContext(cmd.Context(), program, args...)
+			run.Stdin, run.Stdout, run.Stderr = os.Stdin, a.out, a.err
+			run.Cancel = func() error { return run.Process.Signal(os.Interrupt) } // it stops its servers
+			return run.Run()
+		}}
+	c.AddCommand(a.benchWSCommand())
+	return c
+}
+
+// ownFolder is where this program is, and the services with it.
+func ownFolder() string {
+	self, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	return filepath.Dir(self)
 }
 
 func (a *app) benchWSCommand() *cobra.Command {
@@ -38,11 +73,7 @@ It takes about a minute and as many open files as there are clients.`,
 			}
 			return a.showBenchWS(r)
 		}}
-	bin := ""
-	if self, err := os.Executable(); err == nil {
-		bin = filepath.Dir(self)
-	}
-	c.Flags().StringVar(&o.Bin, "bin", bin, "folder with the services' programs")
+	c.Flags().StringVar(&o.Bin, "bin", ownFolder(), "folder with the services' programs")
 	c.Flags().IntVar(&o.Idle, "idle", 10_000, "idle clients")
 	c.Flags().IntVar(&o.Busy, "busy", 1_000, "clients under load, of 100 workflows")
 	c.Flags().IntVar(&o.PerSecond, "rate", 2_000, "events per second")

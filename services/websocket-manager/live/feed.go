@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,7 +77,7 @@ func (f *Feed) listen() {
 			channel = m.Channel
 		}
 		if channel == listChannel {
-			f.list.changed(id)
+			f.list.changed(strings.Fields(id)...)
 			continue
 		}
 		f.mu.Lock()

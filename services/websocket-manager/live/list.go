@@ -38,13 +38,14 @@ func newList(s *store) *list {
 	}
 }
 
-// changed notes that a row has changed; "" means that anything may have.
-func (l *list) changed(workflowID string) {
+// changed notes that rows have changed; none means that any may have.
+func (l *list) changed(workflowIDs ...string) {
 	l.mu.Lock()
-	if workflowID == "" {
+	if len(workflowIDs) == 0 {
 		l.loaded = false
-	} else {
-		l.dirty[workflowID] = struct{}{}
+	}
+	for _, id := range workflowIDs {
+		l.dirty[id] = struct{}{}
 	}
 	watched := len(l.watches) > 0
 	if !watched {
@@ -80,7 +81,7 @@ func (l *list) run(ctx context.Context) {
 		case <-time.After(lookEvery):
 		}
 		if err := l.read(ctx); err != nil {
-			l.changed("") // part of it may be missing: begin anew
+			l.changed() // part of it may be missing: begin anew
 		}
 		select {
 		case <-ctx.Done():

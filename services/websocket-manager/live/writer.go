@@ -62,16 +62,17 @@ func NewWriter(rdb redis.UniversalClient, names events.Naming, limits Limits, re
 
 // share is what a batch holds of one workflow.
 type share struct {
+	id   string
 	said said
 	args []any // seq, member, seq, member, ...
 }
 
-// Handle is for [bus.Subscription.HandleBatch]: one script call per workflow, all in one round trip.
+// Handle is for [bus.Subscription.HandleBatch]: a few script calls, all in one round trip.
 // Redis is both source and sink, so any failure of it is Unavailable; doing it again is harmless.
 func (w *Writer) Handle(ctx context.Context, batch []bus.Message) []error {
 	outcome := make([]error, len(batch))
 	shares := map[string]*share{}
-	var order []string
+	var order []*share
 	for i, m := range batch {
 		line, err := member(m.Event, m.Seq)
 		if err != nil {
@@ -80,14 +81,14 @@ func (w *Writer) Handle(ctx context.Context, batch []bus.Message) []error {
 		}
 		s := shares[m.Event.WorkflowID]
 		if s == nil {
-			s = &share{said: said{}}
-			shares[m.Event.WorkflowID] = s
-			order = append(order, m.Event.WorkflowID)
+			s = &share{id: m.Event.WorkflowID, said: said{}}
+			shares[s.id] = s
+			order = append(order, s)
 		}
 		s.said.add(m.Event, m.Seq)
 		s.args = append(s.args, m.Seq, line)
 	}
-	if err := w.append(ctx, order, shares); err != nil {
+	if err := w.append(ctx, order); err != nil {
 		for i := range outcome {
 			if outcome[i] == nil {
 				outcome[i] = bus.Unavailable(err)
@@ -97,22 +98,23 @@ func (w *Writer) Handle(ctx context.Context, batch []bus.Message) []error {
 	return outcome
 }
 
-func (w *Writer) append(ctx context.Context, order []string, shares map[string]*share) error {
-	if len(order) == 0 {
+// callWorkflows and callEvents bound one script call, to about a millisecond of the server's time, and to
+// what Lua puts on its stack.
+const (
+	callWorkflows = 64
+	callEvents    = 256
+)
+
+func (w *Writer) append(ctx context.Context, shares []*share) error {
+	if len(shares) == 0 {
 		return nil
 	}
 	send := func() ([]redis.Cmder, error) {
 		return w.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
-			for _, id := range order {
-				row, err := json.Marshal(shares[id].said)
-				if err != nil {
-					return fmt.Errorf("row as JSON: %w", err)
+			for _, call := range w.calls(shares) {
+				if err := w.queue(ctx, p, call); err != nil {
+					return err
 				}
-				part := w.names.Partition(id)
-				keys := []string{w.names.LiveLog(id), w.names.LiveSummaries(part), w.names.LiveList(part)}
-				args := append([]any{id, w.limits.Entries, w.limits.TTL.Milliseconds(), w.limits.Rows, row,
-					w.names.LiveChannel(id), w.names.LiveListChannel()}, shares[id].args...)
-				p.EvalSha(ctx, w.script.Hash(), keys, args...)
 			}
 			return nil
 		})
@@ -128,13 +130,57 @@ func (w *Writer) append(ctx context.Context, order []string, shares map[string]*
 	if err != nil {
 		return fmt.Errorf("live view: %w", err)
 	}
-	for i, c := range done {
+	added, all := 0, 0
+	for _, c := range done {
 		n, err := c.(*redis.Cmd).Int()
 		if err != nil {
 			return fmt.Errorf("live view: %w", err)
 		}
-		w.added.Add(float64(n))
-		w.known.Add(float64(len(shares[order[i]].args)/2 - n))
+		added += n
 	}
+	for _, s := range shares {
+		all += len(s.args) / 2
+	}
+	w.added.Add(float64(added))
+	w.known.Add(float64(all - added))
+	return nil
+}
+
+// calls splits the shares into script calls: each of one partition. A share alone may be larger than
+// callEvents, as large as a batch.
+func (w *Writer) calls(shares []*share) (calls [][]*share) {
+	open := map[int]int{} // by partition, its latest call
+	events := map[int]int{}
+	for _, s := range shares {
+		part, size := w.names.Partition(s.id), len(s.args)/2
+		at, ok := open[part]
+		if !ok || len(calls[at]) == callWorkflows || events[part]+size > callEvents {
+			at = len(calls)
+			calls = append(calls, nil)
+			open[part], events[part] = at, 0
+		}
+		calls[at] = append(calls[at], s)
+		events[part] += size
+	}
+	return calls
+}
+
+// queue lays out KEYS and ARGV as the script's head says.
+func (w *Writer) queue(ctx context.Context, p redis.Pipeliner, call []*share) error {
+	part := w.names.Partition(call[0].id)
+	keys := []string{w.names.LiveSummaries(part), w.names.LiveList(part)}
+	args := []any{w.limits.Entries, w.limits.TTL.Milliseconds(), w.limits.Rows, w.names.LiveListChannel()}
+	for _, s := range call {
+		keys = append(keys, w.names.LiveLog(s.id))
+		args = append(args, s.id)
+	}
+	for _, s := range call {
+		row, err := json.Marshal(s.said)
+		if err != nil {
+			return fmt.Errorf("row as JSON: %w", err)
+		}
+		args = append(append(args, row, w.names.LiveChannel(s.id), len(s.args)/2), s.args...)
+	}
+	p.EvalSha(ctx, w.script.Hash(), keys, args...)
 	return nil
 }
