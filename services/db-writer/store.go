@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -54,26 +55,23 @@ func store(ctx context.Context, pool *pgxpool.Pool, rows []row) (int, error) {
 
 // insertNew stores the events and returns the rows that were not there before.
 func insertNew(ctx context.Context, tx pgx.Tx, rows []row) ([]row, error) {
-	n := len(rows)
-	ids, workflows, seqs := make([]uuid.UUID, n), make([]string, n), make([]int64, n)
-	types, sources, times := make([]string, n), make([]string, n), make([]time.Time, n)
-	data, metadata, extra := make([]*string, n), make([]*string, n), make([]*string, n)
-	for i, r := range rows {
-		ids[i], workflows[i], seqs[i] = r.id, r.event.WorkflowID, r.seq
-		types[i], sources[i], times[i] = string(r.event.Type), r.event.SourceAgent, r.event.Timestamp
-		data[i], metadata[i], extra[i] = r.data, r.metadata, r.extra
-	}
-	answer, err := tx.Query(ctx, insertUpdates, ids, workflows, seqs, types, sources, times, data, metadata, extra)
+	answer, err := tx.Query(ctx, insertUpdates,
+		column(rows, func(r row) pgtype.UUID { return pgtype.UUID{Bytes: r.id, Valid: true} }),
+		column(rows, func(r row) string { return r.event.WorkflowID }),
+		column(rows, func(r row) int64 { return r.seq }),
+		column(rows, func(r row) string { return string(r.event.Type) }),
+		column(rows, func(r row) string { return r.event.SourceAgent }),
+		column(rows, func(r row) time.Time { return r.event.Timestamp }),
+		column(rows, func(r row) *string { return r.data }),
+		column(rows, func(r row) *string { return r.metadata }),
+		column(rows, func(r row) *string { return r.extra }))
 	if err != nil {
 		return nil, fmt.Errorf("insert events: %w", err)
 	}
-	stored, err := pgx.CollectRows(answer, pgx.RowTo[uuid.UUID])
-	if err != nil {
+	isNew := make(map[uuid.UUID]bool, len(rows))
+	var id pgtype.UUID
+	if _, err := pgx.ForEachRow(answer, []any{&id}, func() error { isNew[id.Bytes] = true; return nil }); err != nil {
 		return nil, fmt.Errorf("insert events: %w", err)
-	}
-	isNew := make(map[uuid.UUID]bool, len(stored))
-	for _, id := range stored {
-		isNew[id] = true
 	}
 	fresh := rows[:0:0]
 	for _, r := range rows {
@@ -151,16 +149,17 @@ func stageColumns(rows []row) []any {
 		column(sorted, func(s *stageResult) int64 { return s.durationMS }),
 		column(sorted, func(s *stageResult) *string { return s.summary }),
 		column(sorted, func(s *stageResult) *string { return s.artifacts }),
-		column(sorted, func(s *stageResult) uuid.UUID { return s.correlation }),
+		column(sorted, func(s *stageResult) pgtype.UUID { return pgtype.UUID{Bytes: s.correlation, Valid: true} }),
 		column(sorted, func(s *stageResult) string { return s.source }),
 		column(sorted, func(s *stageResult) time.Time { return s.finishedAt }),
 		column(sorted, func(s *stageResult) int64 { return s.seq }),
 	}
 }
 
-// column is one field of every row, as the array that unnest takes.
-func column[R, V any](rows []R, field func(R) V) []V {
-	values := make([]V, len(rows))
+// column is one field of every row, as the array that unnest takes: in pgx's own type, since it would
+// encode a slice by reflection.
+func column[R, V any](rows []R, field func(R) V) pgtype.FlatArray[V] {
+	values := make(pgtype.FlatArray[V], len(rows))
 	for i, r := range rows {
 		values[i] = field(r)
 	}
