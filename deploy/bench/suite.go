@@ -65,6 +65,10 @@ func (s *suite) redis(ctx context.Context, o devserver.RedisOptions) (*devserver
 		return nil, nil, err
 	}
 	o.Dir = dir
+	if o.Config == nil {
+		o.Config = map[string]string{}
+	}
+	o.Config["save"] = "" // no snapshots beside the AOF: they would come at some of the measurements
 	server, err := devserver.StartRedis(ctx, o)
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))

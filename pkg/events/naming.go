@@ -109,8 +109,10 @@ func (n Naming) LiveChannel(workflowID string) string { return n.Prefix + "live-
 // LiveList indexes the workflows of the live view by their latest change.
 func (n Naming) LiveList(part int) string { return n.key("live-workflows", part) }
 
-// LiveSummaries is the hash of the list's rows: workflow id -> summary.
-func (n Naming) LiveSummaries(part int) string { return n.key("live-summaries", part) }
+// LiveRow is the hash of a workflow's row in the live view's list.
+func (n Naming) LiveRow(workflowID string) string {
+	return n.key("live-row:"+workflowID, n.Partition(workflowID))
+}
 
 // LiveListChannel announces that a row of the live view's list has changed.
 func (n Naming) LiveListChannel() string { return n.Prefix + "live-list-changed" }

@@ -3,7 +3,6 @@ package contender
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -54,9 +53,24 @@ func JetStream(ctx context.Context, s Setup) (Contender, error) {
 }
 
 func (j *jet) Publish(ctx context.Context, batch []workload.Event) error {
-	for _, e := range batch {
-		if _, err := j.js.Publish(ctx, subject(e.Event.Type), e.JSON(), jetstream.WithMsgID(e.Event.ID)); err != nil {
-			return fmt.Errorf("jetstream: %w", err)
+	if len(batch) == 1 {
+		_, err := j.js.Publish(ctx, subject(batch[0].Event.Type), batch[0].JSON(), jetstream.WithMsgID(batch[0].Event.ID))
+		return err
+	}
+	acks := make([]jetstream.PubAckFuture, len(batch))
+	for i, e := range batch {
+		var err error
+		if acks[i], err = j.js.PublishAsync(subject(e.Event.Type), e.JSON(), jetstream.WithMsgID(e.Event.ID)); err != nil {
+			return err
+		}
+	}
+	for _, a := range acks {
+		select {
+		case <-a.Ok():
+		case err := <-a.Err():
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 	return nil

@@ -14,11 +14,13 @@ import (
 // (running, done, failed).
 type said map[string]saidField
 
-// saidField is [value, seq] in JSON.
-type saidField [2]any
+type saidField struct {
+	value any
+	seq   int64
+}
 
 func (s said) set(field string, value any, seq int64) {
-	if had, ok := s[field]; !ok || had[1].(int64) < seq {
+	if had, ok := s[field]; !ok || had.seq < seq {
 		s[field] = saidField{value, seq}
 	}
 }

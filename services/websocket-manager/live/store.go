@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -99,30 +100,32 @@ func (s *store) listed(ctx context.Context) ([]string, error) {
 	return ids, nil
 }
 
-// rows reads the rows of these workflows; one that is not there is left out.
+// rows reads the rows of these workflows, as JSON; one that is not there is left out.
 func (s *store) rows(ctx context.Context, ids []string) (map[string]json.RawMessage, error) {
-	byPart := map[int][]string{}
-	for _, id := range ids {
-		part := s.names.Partition(id)
-		byPart[part] = append(byPart[part], id)
+	found := make([]*redis.MapStringStringCmd, len(ids))
+	if _, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, id := range ids {
+			found[i] = p.HGetAll(ctx, s.names.LiveRow(id))
+		}
+		return nil
+	}); err != nil {
+		return nil, fmt.Errorf("read the live list: %w", err)
 	}
 	out := make(map[string]json.RawMessage, len(ids))
-	for part, ids := range byPart {
-		found, err := s.rdb.HMGet(ctx, s.names.LiveSummaries(part), ids...).Result()
+	for i, id := range ids {
+		if len(found[i].Val()) == 0 {
+			continue
+		}
+		row := map[string]any{"workflow_id": id}
+		for field, text := range found[i].Val() {
+			_, value, _ := strings.Cut(text, " ") // behind the number it is from
+			row[field] = json.RawMessage(value)
+		}
+		raw, err := json.Marshal(row)
 		if err != nil {
-			return nil, fmt.Errorf("read the live list: %w", err)
+			return nil, fmt.Errorf("row of %s: %w", id, err)
 		}
-		for i, v := range found {
-			text, ok := v.(string)
-			if !ok {
-				continue
-			}
-			var entry struct{ Row json.RawMessage }
-			if err := json.Unmarshal([]byte(text), &entry); err != nil {
-				return nil, fmt.Errorf("row of %s: %w", ids[i], err)
-			}
-			out[ids[i]] = entry.Row
-		}
+		out[id] = raw
 	}
 	return out, nil
 }

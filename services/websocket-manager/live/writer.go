@@ -167,19 +167,22 @@ func (w *Writer) calls(shares []*share) (calls [][]*share) {
 
 // queue lays out KEYS and ARGV as the script's head says.
 func (w *Writer) queue(ctx context.Context, p redis.Pipeliner, call []*share) error {
-	part := w.names.Partition(call[0].id)
-	keys := []string{w.names.LiveSummaries(part), w.names.LiveList(part)}
+	keys := []string{w.names.LiveList(w.names.Partition(call[0].id))}
 	args := []any{w.limits.Entries, w.limits.TTL.Milliseconds(), w.limits.Rows, w.names.LiveListChannel()}
 	for _, s := range call {
-		keys = append(keys, w.names.LiveLog(s.id))
-		args = append(args, s.id)
-	}
-	for _, s := range call {
-		row, err := json.Marshal(s.said)
-		if err != nil {
-			return fmt.Errorf("row as JSON: %w", err)
+		keys = append(keys, w.names.LiveLog(s.id), w.names.LiveRow(s.id))
+		args = append(args, s.id, w.names.LiveChannel(s.id), len(s.args)/2, len(s.said))
+		args = append(args, s.args...)
+		values := make([]any, 0, 2*len(s.said))
+		for name, field := range s.said {
+			value, err := json.Marshal(field.value)
+			if err != nil {
+				return fmt.Errorf("row as JSON: %w", err)
+			}
+			args = append(args, name)
+			values = append(values, field.seq, value)
 		}
-		args = append(append(args, row, w.names.LiveChannel(s.id), len(s.args)/2), s.args...)
+		args = append(args, values...)
 	}
 	p.EvalSha(ctx, w.script.Hash(), keys, args...)
 	return nil
