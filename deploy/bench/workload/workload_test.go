@@ -1,0 +1,65 @@
+package workload
+
+import (
+	"encoding/json"
+	"reflect"
+	"testing"
+	"time"
+
+	"agentbus/pkg/events"
+)
+
+// TestEventsAreWhatTheyClaim: valid, of all types, about 350 bytes, and known again by their number.
+func TestEventsAreWhatTheyClaim(t *testing.T) {
+	s := newSource(1000)
+	size, types := 0, map[events.Type]bool{}
+	const n = 2000
+	for i := range n {
+		e := s.event(i)
+		raw := e.JSON()
+		back, err := events.Decode(raw)
+		if err != nil {
+			t.Fatalf("%s: %v", e.Event.Type, err)
+		}
+		spec, _ := events.SpecOf(back.Type)
+		data, _ := reflect.New(reflect.TypeOf(spec.Example).Elem()).Interface().(events.Payload)
+		if err := json.Unmarshal(back.Data, data); err != nil {
+			t.Fatalf("%s: %v", e.Event.Type, err)
+		}
+		if err := data.Validate(); err != nil {
+			t.Fatalf("%s: %v", e.Event.Type, err)
+		}
+		if NumberIn(string(raw)) != i || Number(back.ID) != i {
+			t.Fatalf("event %d is number %d by its text and %d by its id", i, NumberIn(string(raw)), Number(back.ID))
+		}
+		size += len(raw)
+		types[back.Type] = true
+	}
+	if mean := size / n; mean < 330 || mean > 370 || len(types) != 20 {
+		t.Errorf("%d bytes in the mean, want about 350; %d types, want 20", mean, len(types))
+	}
+}
+
+func TestTrackerCountsEachEventOnce(t *testing.T) {
+	tr := newTracker(newSource(10), 100, []Group{{Name: "all"}, {Name: "some", Wants: func(e events.Event) bool { return e.Type == events.WorkflowFailed }}})
+	begun := time.Now()
+	for i := range 40 { // two of each type
+		tr.publishing(tr.source.event(i), begun.UnixNano())
+		tr.HandledAt(0, i, begun.Add(3*time.Millisecond))
+	}
+	if behind := tr.behind(true); behind != 2 {
+		t.Errorf("behind by %d, want the 2 failed workflows", behind)
+	}
+	for i := range 40 {
+		if tr.source.event(i).Event.Type == events.WorkflowFailed {
+			tr.HandledAt(1, i, begun.Add(time.Millisecond))
+			tr.HandledAt(1, i, begun.Add(time.Millisecond))
+		}
+	}
+	if tr.behind(true) != 0 || tr.groups[1].repeated != 2 {
+		t.Errorf("behind by %d, %d repeated; want 0 and 2", tr.behind(true), tr.groups[1].repeated)
+	}
+	if l := latencyOf(tr.groups[0].took); l.P50 < 2.9 || l.P50 > 3.1 {
+		t.Errorf("p50 is %v ms, want 3", l.P50)
+	}
+}
