@@ -54,8 +54,12 @@ func (s *source) event(n int) Event {
 		ID: s.run + "-0000-4000-8000-" + fmt.Sprintf("%012x", n), Type: s.types[of],
 		WorkflowID: s.workflows[(n/len(s.types)+of)%len(s.workflows)],
 		Timestamp:  time.Now().UTC().Truncate(time.Microsecond), Data: s.data[of], SourceAgent: "bench",
+		Metadata: metadata,
 	}}
 }
+
+// metadata is that of every event; nobody changes it.
+var metadata = map[string]string{events.MetadataTenant: "team-payments-europe"}
 
 // Source makes the events of a run, by number.
 func Source(workflows int) func(n int) Event { return newSource(workflows).event }
