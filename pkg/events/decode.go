@@ -12,12 +12,23 @@ import (
 // an object, a known key in another case (encoding/json would take either), and
 // wrong types. The constant's name of a type (WORKFLOW_STARTED) is accepted.
 // Data and Extra are parts of raw, which must not be changed afterwards.
-func Decode(raw []byte) (Event, error) {
+func Decode(raw []byte) (Event, error) { return decode(string(raw), raw) }
+
+// DecodeText is [Decode] of a text; raw has the same bytes, of which Data and Extra
+// are parts.
+func DecodeText(text string) (e Event, raw []byte, err error) {
+	raw = []byte(text)
+	e, err = decode(text, raw)
+	return e, raw, err
+}
+
+// decode takes the strings from text and the rest from raw, which are the same.
+func decode(text string, raw []byte) (Event, error) {
 	if len(raw) > MaxEventBytes {
 		return Event{}, fieldErrorf("", "has %d bytes; at most %d", len(raw), MaxEventBytes)
 	}
 	var e Event
-	s := scanner{text: string(raw)}
+	s := scanner{text: text}
 	if err := s.document(func(m member) error { return e.set(m, s.text[m.from:m.to], raw[m.from:m.to:m.to]) }); err != nil {
 		return Event{}, err
 	}

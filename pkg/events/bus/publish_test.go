@@ -46,6 +46,22 @@ func TestPublishNumbersAWorkflow(t *testing.T) {
 	}
 }
 
+func TestPublishKnowsAnIDWithinACall(t *testing.T) {
+	t.Parallel()
+	b := open(t, Config{})
+	e, other := event(t, "wf-1", 1), event(t, "wf-1", 2)
+	got, err := b.Publish(t.Context(), e, other, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[0].Seq != 1 || got[1].Seq != 2 || got[0].Duplicate || got[1].Duplicate {
+		t.Errorf("the first two: %+v, want seq 1 and 2, both new", got[:2])
+	}
+	if !got[2].Duplicate || got[2].EntryID != got[0].EntryID || got[2].Seq != 1 {
+		t.Errorf("the repeat: %+v, want a duplicate of %+v", got[2], got[0])
+	}
+}
+
 func TestPublishKnowsAnIDAgain(t *testing.T) {
 	t.Parallel()
 	b := open(t, Config{})

@@ -116,8 +116,8 @@ func (t *tenure) accept(part int, raw []entry) {
 			d.origin = entryKey{from, id}
 		}
 		data, ok := en.values["data"].(string)
-		d.Raw = []byte(data)
-		ev, err := events.Decode(d.Raw)
+		ev, whole, err := events.DecodeText(data)
+		d.Raw = whole
 		if !ok {
 			err = &events.FieldError{Field: "data", Problem: "the entry has no such field; add the event with XADD " + en.stream + " * data '<json>'"}
 		}

@@ -39,10 +39,14 @@ if op ~= 'none' then
   end
 end
 
+local memories, fresh = {}, {}
+for i = 1, n do memories[i] = KEYS[3 * i] end
+local remembered = redis.call('MGET', unpack(memories))
+
 local out = {'ok'}
 for i = 1, n do
   local stream, counter, memory = KEYS[3 * i - 2], KEYS[3 * i - 1], KEYS[3 * i]
-  local known = redis.call('GET', memory)
+  local known = remembered[i] or fresh[memory] -- from before, or from earlier in this batch
   if known then
     local seq, id = string.match(known, '^(%d+) (%S+)')
     -- A write, so that a WAIT behind a repeat waits for what the first try added.
@@ -53,7 +57,8 @@ for i = 1, n do
     -- Now and then is enough for a life of weeks, and a write less for most events.
     if seq % 16 == 1 then redis.call('PEXPIRE', counter, life) end
     local id = redis.call('XADD', stream, '*', 'data', ARGV[8 + i], 'seq', seq)
-    redis.call('SET', memory, seq .. ' ' .. id, 'PX', window)
+    fresh[memory] = seq .. ' ' .. id
+    redis.call('SET', memory, fresh[memory], 'PX', window)
     out[3 * i - 1], out[3 * i], out[3 * i + 1] = 0, id, seq
   end
 end
