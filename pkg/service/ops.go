@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/pprof"
+	"runtime"
 	"sync"
 	"time"
 
@@ -37,6 +38,7 @@ func (rt *Runtime) opsHandler(profiles bool) http.Handler {
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(rt.Metrics, promhttp.HandlerOpts{Registry: rt.Metrics}))
 	if profiles {
+		runtime.SetMutexProfileFraction(100) // of 100 waits for a mutex one is noted
 		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 		mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)

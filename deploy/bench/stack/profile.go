@@ -24,7 +24,7 @@ func (s *Stack) profile(ctx context.Context, d time.Duration) error {
 		wg.Go(func() {
 			errs[i] = errors.Join(
 				s.fetch(ctx, base+fmt.Sprintf("profile?seconds=%d", max(1, int(d.Seconds()))), name+".cpu"),
-				s.fetch(ctx, base+"allocs", name+".allocs"))
+				s.fetch(ctx, base+"allocs", name+".allocs"), s.fetch(ctx, base+"mutex", name+".mutex"))
 		})
 	}
 	wg.Wait()
