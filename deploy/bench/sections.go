@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"slices"
-	"time"
 
 	"agentbus/deploy/bench/contender"
 	"agentbus/deploy/bench/stack"
@@ -260,7 +259,6 @@ func (s *suite) durable(ctx context.Context, l workload.Load, class string) (r w
 			return r, err
 		}
 		defer func() { err = errors.Join(err, stopReplica()) }()
-		time.Sleep(2 * time.Second) // the first synchronisation
 	}
 	return contend(ctx, l, groups, server.URL, server.PID(), theBus(contender.BusOptions{Durability: class}))
 }

@@ -101,11 +101,8 @@ func (b *bare) add() {
 }
 
 func (b *bare) read(ctx context.Context, streams []string, group int, handled func(group, n int)) {
-	args := &redis.XReadGroupArgs{Group: groupName(group), Consumer: "only", Count: 256, Block: 100 * time.Millisecond, NoAck: b.noAck}
-	args.Streams = append(args.Streams, streams...)
-	for range streams {
-		args.Streams = append(args.Streams, ">")
-	}
+	args := readArgs(streams, group, 256)
+	args.NoAck = b.noAck
 	for ctx.Err() == nil {
 		found, err := b.rdb.XReadGroup(context.WithoutCancel(ctx), args).Result()
 		if err != nil {
@@ -145,6 +142,16 @@ func redisClient(url string) (*redis.Client, error) {
 	}
 	o.PoolSize = 64 // Watermill blocks one a topic
 	return redis.NewClient(o), nil
+}
+
+// readArgs read what is new on all streams, most entries of each.
+func readArgs(streams []string, group int, most int64) *redis.XReadGroupArgs {
+	args := &redis.XReadGroupArgs{Group: groupName(group), Consumer: "only", Count: most, Block: 100 * time.Millisecond}
+	args.Streams = append(args.Streams, streams...)
+	for range streams {
+		args.Streams = append(args.Streams, ">")
+	}
+	return args
 }
 
 func stream(t events.Type) string { return "events:" + string(t) }

@@ -48,11 +48,7 @@ func (n *naive) Publish(ctx context.Context, batch []workload.Event) error {
 }
 
 func (n *naive) read(ctx context.Context, streams []string, group int, handled func(group, n int)) {
-	args := &redis.XReadGroupArgs{Group: groupName(group), Consumer: "only", Count: 10, Block: 100 * time.Millisecond}
-	args.Streams = append(args.Streams, streams...)
-	for range streams {
-		args.Streams = append(args.Streams, ">")
-	}
+	args := readArgs(streams, group, 10)
 	for ctx.Err() == nil {
 		found, err := n.rdb.XReadGroup(context.WithoutCancel(ctx), args).Result()
 		if err != nil {
