@@ -12,6 +12,7 @@ import (
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
+	"agentbus/pkg/events/bus"
 )
 
 // TestRedisLosesData: the data goes under load, by FLUSHALL, by DEL of a stream, by
@@ -132,14 +133,15 @@ func (m moment) of(t *testing.T, group string) (inHand, unread []string) {
 		pending[p.ID] = true
 	}
 	read := true
-	for j, e := range decoded(t, m.entries) {
-		entry := m.entries[j].ID
-		if !read {
-			unread = append(unread, e.ID)
-		} else if pending[entry] {
-			inHand = append(inHand, e.ID)
+	for _, entry := range m.entries {
+		for _, e := range decoded(t, []redis.XMessage{entry}) {
+			if !read {
+				unread = append(unread, e.ID)
+			} else if pending[entry.ID] {
+				inHand = append(inHand, e.ID)
+			}
 		}
-		read = read && entry != m.groups[i].LastDeliveredID
+		read = read && entry.ID != m.groups[i].LastDeliveredID
 	}
 	return inHand, unread
 }
@@ -147,14 +149,15 @@ func (m moment) of(t *testing.T, group string) (inHand, unread []string) {
 // decoded are the events in entries.
 func decoded(t *testing.T, entries []redis.XMessage) []events.Event {
 	t.Helper()
-	list := make([]events.Event, len(entries))
-	for i, entry := range entries {
-		data, _ := entry.Values["data"].(string)
-		e, err := events.Decode([]byte(data))
+	list := make([]events.Event, 0, len(entries))
+	for _, entry := range entries {
+		found, err := bus.MessagesOf("", entry)
 		if err != nil {
 			t.Fatal(err)
 		}
-		list[i] = e
+		for _, m := range found {
+			list = append(list, m.Event)
+		}
 	}
 	return list
 }

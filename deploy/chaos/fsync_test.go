@@ -90,11 +90,7 @@ func TestFsyncClassRedisKilled(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, entry := range entries {
-			e, err := events.Decode([]byte(fmt.Sprint(entry.Values["data"])))
-			if err != nil {
-				t.Fatal(err)
-			}
+		for _, e := range decoded(t, entries) {
 			c.l.Effect("the AOF", e.ID)
 		}
 		r := c.l.Report()

@@ -11,7 +11,6 @@ import (
 
 	"agentbus/deploy/localstack"
 	"agentbus/pkg/devserver/servertest"
-	"agentbus/pkg/events"
 )
 
 // TestKill9BetweenEffectAndAcknowledgement kills one of two db-writers at random points under load, and a
@@ -111,11 +110,8 @@ func (s *system) events(entries []redis.XPendingExt, streams []string) []string 
 	}
 	ids := make([]string, 0, len(entries))
 	for _, f := range found {
-		for _, m := range f.Val() {
-			data, _ := m.Values["data"].(string)
-			if e, err := events.Decode([]byte(data)); err == nil {
-				ids = append(ids, e.ID)
-			}
+		for _, e := range decoded(s.T, f.Val()) {
+			ids = append(ids, e.ID)
 		}
 	}
 	return ids

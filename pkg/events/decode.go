@@ -22,10 +22,33 @@ func DecodeText(text string) (e Event, raw []byte, err error) {
 	return e, raw, err
 }
 
+// DecodeList reads events that share a stream entry, a JSON array of them, and tells
+// each to visit, with its part of the text. Each must be as [Decode] wants it.
+func DecodeList(text string, visit func(e Event, raw []byte) error) error {
+	whole := []byte(text)
+	s := scanner{text: text}
+	return s.list(func() error {
+		var e Event
+		from := s.pos
+		if err := s.object(1, func(m member) error { return e.set(m, text[m.from:m.to], whole[m.from:m.to:m.to]) }); err != nil {
+			return err
+		}
+		if s.pos-from > MaxEventBytes {
+			return tooLarge(s.pos - from)
+		}
+		if err := e.Validate(); err != nil {
+			return err
+		}
+		return visit(e, whole[from:s.pos:s.pos])
+	})
+}
+
+func tooLarge(size int) error { return fieldErrorf("", "has %d bytes; at most %d", size, MaxEventBytes) }
+
 // decode takes the strings from text and the rest from raw, which are the same.
 func decode(text string, raw []byte) (Event, error) {
 	if len(raw) > MaxEventBytes {
-		return Event{}, fieldErrorf("", "has %d bytes; at most %d", len(raw), MaxEventBytes)
+		return Event{}, tooLarge(len(raw))
 	}
 	var e Event
 	s := scanner{text: text}

@@ -164,8 +164,8 @@ func TestNaming(t *testing.T) {
 		t.Errorf("plain stream is %q", got)
 	}
 	part := parted.Partition("wf-1")
-	for _, key := range []string{parted.Stream(AuditFailed, part), parted.Seq("wf-1"), parted.Workflow("wf-1"), parted.Task("wf-1", Audit)} {
-		if want := parted.Seq("wf-1")[len("seq:wf-1"):]; !strings.HasSuffix(key, want) {
+	for _, key := range []string{parted.Stream(AuditFailed, part), parted.Seqs(part), parted.Workflow("wf-1"), parted.Task("wf-1", Audit)} {
+		if want := parted.Workflow("wf-1")[len("workflow:wf-1"):]; !strings.HasSuffix(key, want) {
 			t.Errorf("%s is not in the workflow's slot %s", key, want)
 		}
 	}

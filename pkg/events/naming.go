@@ -8,12 +8,12 @@ import (
 // Naming spells every key that agentbus keeps in Redis; nothing else does. The
 // zero value gives the plain names of a standalone Redis:
 //
-//	events:workflow.started   seq:wf-1   dlq:db_writers
+//	events:workflow.started   workflow:wf-1   dlq:db_writers
 //
 // With Partitions > 0 (Redis Cluster) each name ends in its partition as a hash
 // tag, so that all of a workflow shares a slot and one script can touch it:
 //
-//	events:workflow.started:{3}   seq:wf-1:{3}   dlq:db_writers:{3}
+//	events:workflow.started:{3}   workflow:wf-1:{3}   dlq:db_writers:{3}
 //
 // Methods that take a workflow id choose its partition; the others take the
 // partition, 0 to Parts()-1.
@@ -45,13 +45,18 @@ func (n Naming) key(name string, part int) string {
 // Stream is the stream of a type: events:<type>.
 func (n Naming) Stream(t Type, part int) string { return n.key("events:"+string(t), part) }
 
-// Seq counts a workflow's events: the number of the latest.
-func (n Naming) Seq(workflowID string) string {
-	return n.key("seq:"+workflowID, n.Partition(workflowID))
-}
+// Seen is the hash of the event ids admitted lately: id -> "<seq> <entry id>".
+func (n Naming) Seen(part int) string { return n.key("seen", part) }
 
-// Seen remembers an event id for the dedup window.
-func (n Naming) Seen(eventID string, part int) string { return n.key("seen:"+eventID, part) }
+// SeenBefore is what [Naming.Seen] was one dedup window ago.
+func (n Naming) SeenBefore(part int) string { return n.key("seen-before", part) }
+
+// Seqs is the hash of the numbers that workflows have come to: workflow -> seq of its
+// latest event.
+func (n Naming) Seqs(part int) string { return n.key("seqs", part) }
+
+// SeqsBefore is what [Naming.Seqs] was a month ago; it counts where that has nothing.
+func (n Naming) SeqsBefore(part int) string { return n.key("seqs-before", part) }
 
 // Adopted is the hash of entries others added without a seq: entry id -> seq.
 func (n Naming) Adopted(t Type, part int) string { return n.key("adopted:"+string(t), part) }
@@ -59,7 +64,8 @@ func (n Naming) Adopted(t Type, part int) string { return n.key("adopted:"+strin
 // DeadLetters is the stream of a group's dead letters.
 func (n Naming) DeadLetters(group string, part int) string { return n.key("dlq:"+group, part) }
 
-// Replays is the stream by which dead letters go back to their group alone.
+// Replays is the stream by which events come back to their group alone: replayed dead
+// letters, and those that shared an entry which was taken apart.
 func (n Naming) Replays(group string, part int) string { return n.key("replay:"+group, part) }
 
 // Members is the hash of a group's members and their leases.

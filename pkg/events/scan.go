@@ -43,6 +43,36 @@ func (s *scanner) document(visit func(member) error) error {
 	return nil
 }
 
+// list reads an array of objects and the end of the text behind it. visit reads one.
+func (s *scanner) list(visit func() error) error {
+	if !utf8.ValidString(s.text) {
+		return fieldErrorf("", "is not valid UTF-8")
+	}
+	if s.space(); s.peek() != '[' {
+		return s.bad()
+	}
+	s.pos++
+	for first := true; ; first = false {
+		more, err := s.next(']', first)
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		if s.peek() != '{' {
+			return s.bad()
+		}
+		if err := visit(); err != nil {
+			return err
+		}
+	}
+	if s.space(); s.pos < len(s.text) {
+		return s.bad()
+	}
+	return nil
+}
+
 // bad lets encoding/json say what is wrong: it words that well.
 func (s *scanner) bad() error {
 	var v json.RawMessage

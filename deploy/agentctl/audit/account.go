@@ -84,7 +84,8 @@ func accountOf(ctx context.Context, b *bus.Bus, databaseURL, group string, types
 		if l.EventID != "" {
 			byID[l.EventID] = true
 		}
-		byPlace[place{l.Stream, l.EntryID}] = true
+		byPlace[place{l.Stream, l.EntryID, l.EventID}] = true
+		byPlace[place{l.Stream, l.EntryID, ""}] = true // if the entry is no event
 	}
 	rows := map[string]bool{}
 	if group == storing {
@@ -94,7 +95,7 @@ func accountOf(ctx context.Context, b *bus.Bus, databaseURL, group string, types
 		}
 	}
 	for _, f := range fates {
-		at := place{f.event.Stream, f.event.EntryID}
+		at := place{f.event.Stream, f.event.EntryID, f.event.ID}
 		a.Published++
 		switch {
 		case rows[strings.ToLower(f.event.ID)]:

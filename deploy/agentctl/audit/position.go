@@ -95,8 +95,8 @@ func (p position) contentGone(ctx context.Context, rdb redis.UniversalClient, ke
 	return gone, nil
 }
 
-// replaying are the first places of dead letters that were given back and not
-// dealt with yet.
+// replaying are the first places of events that came back to the group alone and are
+// not dealt with yet: replayed dead letters, and what was taken out of its entry.
 func replaying(ctx context.Context, b *bus.Bus, group string) (map[place]bool, error) {
 	out := map[place]bool{}
 	for part := range b.Names().Parts() {
@@ -113,8 +113,10 @@ func replaying(ctx context.Context, b *bus.Bus, group string) (map[place]bool, e
 			for _, m := range found {
 				at, _ := m.Values["stream"].(string)
 				entry, _ := m.Values["entry"].(string)
-				if p.owes(m.ID) {
-					out[place{at, entry}] = true
+				for _, e := range eventsOf(key, m) {
+					if p.owes(m.ID) {
+						out[place{at, entry, e.ID}] = true
+					}
 				}
 			}
 			if len(found) < page {

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
 )
@@ -33,8 +35,8 @@ type Event struct {
 	EntryID    string      `json:"entry_id"`
 }
 
-// place is an entry over all streams.
-type place struct{ stream, entry string }
+// place is where an event stands over all streams. event is "" for an entry that is none.
+type place struct{ stream, entry, event string }
 
 // stream is what stands in one stream and in scope.
 type stream struct {
@@ -81,13 +83,10 @@ func (st *stream) read(ctx context.Context, b *bus.Bus, s Scope) error {
 			return err
 		}
 		for _, m := range found {
-			data, _ := m.Values["data"].(string)
-			e := Event{Stream: st.key, EntryID: m.ID}
-			if d, err := events.Decode([]byte(data)); err == nil {
-				e.ID, e.Type, e.WorkflowID = d.ID, d.Type, d.WorkflowID
-			}
-			if s.Workflow == "" || s.Workflow == e.WorkflowID {
-				st.events = append(st.events, e)
+			for _, e := range eventsOf(st.key, m) {
+				if s.Workflow == "" || s.Workflow == e.WorkflowID {
+					st.events = append(st.events, e)
+				}
 			}
 		}
 		if len(found) < page {
@@ -95,6 +94,19 @@ func (st *stream) read(ctx context.Context, b *bus.Bus, s Scope) error {
 		}
 		from = "(" + found[len(found)-1].ID
 	}
+}
+
+// eventsOf are an entry's events, or what stands for an entry that is none.
+func eventsOf(key string, m redis.XMessage) []Event {
+	found, err := bus.MessagesOf(key, m)
+	if err != nil {
+		return []Event{{Stream: key, EntryID: m.ID}}
+	}
+	out := make([]Event, len(found))
+	for i, f := range found {
+		out[i] = Event{ID: f.Event.ID, Type: f.Event.Type, WorkflowID: f.Event.WorkflowID, Stream: key, EntryID: m.ID}
+	}
+	return out
 }
 
 // entries is the scope's time as a range of entry ids.

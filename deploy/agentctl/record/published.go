@@ -23,29 +23,31 @@ func Published(ctx context.Context, b *bus.Bus, workflowID string) ([]events.Eve
 			return nil, fmt.Errorf("%s: %w", stream, err)
 		}
 		for _, m := range found {
-			data, _ := m.Values["data"].(string)
 			// What is no event belongs to no workflow.
-			if e, err := events.Decode([]byte(data)); err == nil && e.WorkflowID == workflowID {
-				list = append(list, newEntry(m.ID, e))
+			found, _ := bus.MessagesOf(stream, m)
+			for _, f := range found {
+				if f.Event.WorkflowID == workflowID {
+					list = append(list, newEntry(m.ID, f))
+				}
 			}
 		}
 	}
 	slices.SortStableFunc(list, entry.compare)
 	published := make([]events.Event, len(list))
 	for i, e := range list {
-		published[i] = e.event
+		published[i] = e.Event
 	}
 	return published, nil
 }
 
 // entry is an event with its place in Redis.
 type entry struct {
+	bus.Message
 	ms, n uint64
-	event events.Event
 }
 
-func newEntry(id string, e events.Event) entry {
-	out := entry{event: e}
+func newEntry(id string, m bus.Message) entry {
+	out := entry{Message: m}
 	_, _ = fmt.Sscanf(id, "%d-%d", &out.ms, &out.n) // Redis' own format
 	return out
 }

@@ -12,6 +12,7 @@ type acker struct {
 	t     *tenure
 	mu    sync.Mutex
 	queue []*delivery
+	packs []*pack // to be taken apart
 	wake  chan struct{}
 
 	sending sync.Mutex // one batch at a time
@@ -26,6 +27,14 @@ func newAcker(t *tenure) *acker {
 func (a *acker) add(d *delivery) {
 	a.mu.Lock()
 	a.queue = append(a.queue, d)
+	a.mu.Unlock()
+	signal(a.wake)
+}
+
+// takeApart has those events of a pack leave it that were not handled; all are settled.
+func (a *acker) takeApart(p *pack) {
+	a.mu.Lock()
+	a.packs = append(a.packs, p)
 	a.mu.Unlock()
 	signal(a.wake)
 }
@@ -67,15 +76,31 @@ func (a *acker) flush() {
 	}
 }
 
-// send acknowledges everything queued, one XACK a stream, with a time-out of its
-// own: shutdown does not cancel it. On error the batch is queued again.
+// send acknowledges everything queued, one XACK a stream, and takes packs apart, with
+// a time-out of its own: shutdown does not cancel it. On error the rest is queued again.
 func (a *acker) send() error {
 	a.sending.Lock()
 	defer a.sending.Unlock()
 	a.mu.Lock()
-	batch := a.queue
-	a.queue = nil
+	batch, packs := a.queue, a.packs
+	a.queue, a.packs = nil, nil
 	a.mu.Unlock()
+	err := a.acknowledge(batch)
+	if err == nil {
+		batch = nil
+		for err == nil && len(packs) > 0 {
+			if err = a.t.apart(packs[0]); err == nil {
+				packs = packs[1:]
+			}
+		}
+	}
+	a.mu.Lock()
+	a.queue, a.packs = append(batch, a.queue...), append(packs, a.packs...)
+	a.mu.Unlock()
+	return err
+}
+
+func (a *acker) acknowledge(batch []*delivery) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -90,9 +115,6 @@ func (a *acker) send() error {
 		pipe.XAck(ctx, stream, a.t.sub.Group, list...)
 	}
 	if _, err := pipe.Exec(ctx); err != nil && transient(err) {
-		a.mu.Lock()
-		a.queue = append(batch, a.queue...)
-		a.mu.Unlock()
 		return err
 	}
 	a.t.hand.remove(batch...)

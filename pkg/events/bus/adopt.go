@@ -8,15 +8,15 @@ import (
 // adopt admits entries that came without seq. It tries until Redis answers: they
 // are in hand, and nothing can be done with them before.
 func (t *tenure) adopt(ds []*delivery, part int) []*delivery {
-	var keys []string
+	keys := t.bus.memoryKeys(part)
 	var index []int
 	args := []any{t.bus.cfg.DedupWindow.Milliseconds(), seqTTL.Milliseconds()}
 	for i, d := range ds {
 		if d.Seq > 0 {
 			continue
 		}
-		keys = append(keys, t.names.Adopted(d.Event.Type, part), t.names.Seq(d.Event.WorkflowID), t.names.Seen(d.Event.ID, part))
-		args = append(args, d.EntryID)
+		keys = append(keys, t.names.Adopted(d.Event.Type, part))
+		args = append(args, d.EntryID, d.Event.ID, d.Event.WorkflowID)
 		index = append(index, i)
 	}
 	if len(index) == 0 {

@@ -34,7 +34,7 @@ func (t *tenure) begin(ctx context.Context, batch []*delivery, probe bool) []*de
 			d.Attempt = d.begun
 			ready = append(ready, d)
 		case counted:
-			t.hand.remove(d)
+			t.letGo(d)
 		default: // Redis is away: try the entry again a little later
 			t.later(d, backoff(1, t.sub.BackoffMin, t.sub.BackoffMax, jitter))
 		}
@@ -57,11 +57,14 @@ func (t *tenure) release(working context.Context, ds []*delivery) {
 	ours := t.count(working, ds, 0)
 	keep := make([]*delivery, 0, len(ds))
 	for _, d := range ds {
-		if held, counted := ours[d]; counted && !held || context.Cause(working) != nil {
+		switch held, counted := ours[d]; {
+		case counted && !held:
+			t.letGo(d)
+		case context.Cause(working) == nil:
+			keep = append(keep, d)
+		case d.pack == nil:
 			t.hand.remove(d)
-			continue
 		}
-		keep = append(keep, d)
 	}
 	t.lanes.push(keep...)
 }
@@ -99,7 +102,7 @@ func (t *tenure) countChunk(ctx context.Context, ds []*delivery, more int) ([]in
 	args := []any{t.sub.Group, t.bus.cfg.Member}
 	for i, d := range ds {
 		keys[i] = d.Stream
-		args = append(args, d.EntryID, d.begun+more)
+		args = append(args, d.EntryID, d.begun-d.carried+more)
 	}
 	return attemptScript.Run(ctx, t.bus.rdb, keys, args...).Int64Slice()
 }

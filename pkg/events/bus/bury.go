@@ -21,24 +21,30 @@ type letter struct {
 // waits for that: what cannot be written at once is left to the [undertaker].
 func (t *tenure) bury(d *delivery, class string, cause error) {
 	l := letter{d, class, cause}
+	if d.pack != nil {
+		t.settled(d, &leftover{letter: l})
+		return
+	}
 	if t.acks.undertaker.busy() || t.write(l) != nil {
 		t.acks.undertaker.take(l)
 	}
 }
 
-// write stores the letter and acknowledges the entry, once.
-func (t *tenure) write(l letter) error {
-	text := l.cause.Error()
+// errorText is what is kept of an error.
+func errorText(err error) string {
+	text := err.Error()
 	var pan *panicError
-	if errors.As(l.cause, &pan) {
+	if errors.As(err, &pan) {
 		text += "\n" + string(pan.stack)
 	}
-	if len(text) > maxErrorText {
-		text = text[:maxErrorText]
-	}
+	return text[:min(len(text), maxErrorText)]
+}
+
+// write stores the letter and acknowledges the entry, once.
+func (t *tenure) write(l letter) error {
 	fields := []any{t.sub.Group, t.bus.cfg.Member, l.EntryID,
 		"data", l.Raw, "seq", l.Seq, "stream", l.origin.stream, "entry", l.origin.id, "group", t.sub.Group,
-		"member", t.bus.cfg.Member, "class", l.class, "error", text, "attempts", max(l.begun, 1),
+		"member", t.bus.cfg.Member, "class", l.class, "error", errorText(l.cause), "attempts", max(l.begun, 1),
 		"event_id", l.Event.ID, "type", string(l.Event.Type), "workflow_id", l.Event.WorkflowID,
 		"died_at", time.Now().UTC().Format(time.RFC3339Nano)}
 	keys := []string{l.Stream, t.names.DeadLetters(t.sub.Group, l.part)}

@@ -22,7 +22,8 @@ type Config struct {
 	Prefix         string        `envconfig:"BUS_PREFIX" desc:"put before every key, so that several systems share a Redis"`
 	Partitions     int           `envconfig:"BUS_PARTITIONS" default:"0" desc:"partitions of every stream on a Redis Cluster, the same in all processes; 0: plain names"`
 	Member         string        `envconfig:"BUS_MEMBER" desc:"this process's unique name in its groups; a fixed one lets it go on with its own entries at once after a restart; default: host name and a random part"`
-	DedupWindow    time.Duration `envconfig:"BUS_DEDUP_WINDOW" default:"2m" desc:"how long an event id is remembered"`
+	DedupWindow    time.Duration `envconfig:"BUS_DEDUP_WINDOW" default:"2m" desc:"how long an event id is remembered at least"`
+	EventsPerEntry int           `envconfig:"BUS_EVENTS_PER_ENTRY" default:"32" desc:"most events of one type, published at the same time, that share an entry of their stream; 1: each has its own, for readers that know no other"`
 	Retention      time.Duration `envconfig:"BUS_RETENTION" default:"1h" desc:"how long an entry is kept after every group acknowledged it"`
 	MaxEntries     int64         `envconfig:"BUS_MAX_ENTRIES" default:"1000000" desc:"hard cap of entries in one stream; what it drops unacknowledged is counted and alarmed"`
 	RequireDurable bool          `envconfig:"BUS_REQUIRE_DURABLE" default:"false" desc:"refuse a Redis without AOF or with an eviction policy, instead of warning"`
@@ -35,7 +36,7 @@ type Config struct {
 }
 
 const (
-	// seqTTL is how long a workflow's counter outlives its latest event. Long: a
+	// seqTTL is how long a workflow's counter outlives its latest event at least. Long: a
 	// counter that is gone would start at 1 again.
 	seqTTL = 30 * 24 * time.Hour
 	// publishPatience bounds the retries of one publish. Shorter than the dedup
@@ -73,6 +74,9 @@ func (c Config) withDefaults() Config {
 	if c.DedupWindow == 0 {
 		c.DedupWindow = 2 * time.Minute
 	}
+	if c.EventsPerEntry == 0 {
+		c.EventsPerEntry = 32
+	}
 	if c.Retention == 0 {
 		c.Retention = time.Hour
 	}
@@ -91,6 +95,8 @@ func (c Config) validate() error {
 		return fmt.Errorf("BUS_PARTITIONS: is %d; 0 to 1024", c.Partitions)
 	case c.DedupWindow < 2*publishPatience:
 		return fmt.Errorf("BUS_DEDUP_WINDOW: is %v; at least %v, twice the time a publisher keeps trying", c.DedupWindow, 2*publishPatience)
+	case c.EventsPerEntry < 1 || c.EventsPerEntry > maxBatch:
+		return fmt.Errorf("BUS_EVENTS_PER_ENTRY: is %d; 1 to %d", c.EventsPerEntry, maxBatch)
 	case c.Retention < 0:
 		return fmt.Errorf("BUS_RETENTION: is %v; not negative", c.Retention)
 	case c.WaitReplicas < 0:

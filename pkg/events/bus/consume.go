@@ -116,6 +116,11 @@ func (t *tenure) run(ctx context.Context) error {
 
 	lost := errors.Is(context.Cause(working), ErrLost)
 	if !lost {
+		for _, p := range t.hand.packs() {
+			if p.release(false) { // what is handled must not be done again
+				t.acks.takeApart(p)
+			}
+		}
 		t.acks.flush()
 	}
 	stopKeeping()

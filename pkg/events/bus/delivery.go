@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // delivery is an entry in a member's hands.
@@ -17,12 +18,20 @@ type delivery struct {
 	// recovered entries were pending before they came: each of their attempts is
 	// written down before it runs.
 	recovered bool
-	origin    entryKey // where it was first added; a replayed one stands elsewhere
+	origin    entryKey // where it was first added; one that came back stands elsewhere
 	ms        uint64   // the entry id's time, for merging streams
+
+	// What came back from a pack brings along:
+	carried   int           // of begun, attempts there: not in the pending list
+	wait      time.Duration // before its next attempt
+	condemned bool          // that it shall be a dead letter
+
+	pack    *pack // nil: it has its entry for itself
+	settled bool  // handled or failed; for a pack, under its lock
 }
 
 // fresh: its first attempt, which was counted when it was read, has not begun.
-func (d *delivery) fresh() bool { return d.begun == 0 && !d.recovered }
+func (d *delivery) fresh() bool { return d.begun == d.carried && !d.recovered }
 
 // suspect: it was in hand more than once when its member died.
 func (d *delivery) suspect() bool { return d.recovered && d.begun >= 2 }

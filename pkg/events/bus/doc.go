@@ -5,7 +5,9 @@
 // [Bus.Publish] returns when Redis has the events. Concurrent calls share round
 // trips. One script admits a batch: an event id that is known within the dedup
 // window adds nothing and returns the earlier entry; a new one takes the next
-// number of its workflow (seq = 1, 2, 3 ...) and is added. [Bus.Commit] does the
+// number of its workflow (seq = 1, 2, 3 ...) and is added. New events of one type in
+// a batch share an entry (see [Config] EventsPerEntry): most of what Redis and every
+// reader do is per entry. [Bus.Commit] does the
 // same together with a compare-and-set on a key of the same workflow, so that a
 // state never disagrees with what was announced of it. An entry that others add
 // by plain XADD, without seq, is admitted when the first group reads it, with the
@@ -34,6 +36,11 @@
 // the count dies with the acknowledgement and survives the member. An entry that
 // was in hand twice when its member died is suspected of having killed it:
 // suspects run one at a time, so that their neighbours do not share their fate.
+//
+// Events that share an entry are handed out, tried again and dead-lettered one by one,
+// as if each had its own; the entry is acknowledged after the last. When one fails, or
+// the member dies, those not handled leave it, in one step with its acknowledgement,
+// for the group's own stream (replay:<group>), each in an entry of its own.
 //
 // Delivery is at least once. The effect is once where the sink can tell, by seq
 // or by event id.

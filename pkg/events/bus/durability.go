@@ -103,7 +103,7 @@ func (b *Bus) publishDurably(ctx context.Context, class Durability, keys []strin
 	conn := node.Conn()
 	defer func() { _ = conn.Close() }()
 	reply, err := publishScript.Run(ctx, conn, keys, args...).Slice()
-	if err != nil || len(reply) == 2 && reply[0] == "conflict" {
+	if err != nil || reply[0] == "conflict" {
 		return reply, err
 	}
 	return reply, b.confirm(ctx, class, conn)

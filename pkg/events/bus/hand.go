@@ -5,38 +5,40 @@ import (
 	"sync"
 )
 
-// hand is what a member holds: every entry read and not yet acknowledged,
-// dead-lettered or lost. It bounds reading and tells stranded entries from held
+// hand is what a member holds: the events of every entry read and not yet
+// acknowledged, dead-lettered or lost. It bounds reading and tells stranded entries from held
 // ones.
 type hand struct {
 	limit   int
 	mu      sync.Mutex
-	held    map[entryKey]*delivery
+	held    map[entryKey][]*delivery // by entry: one event, or all that share it
+	events  int                      // in all
 	waiting int // of them, waiting for their next attempt; they do not take room
 	changed chan struct{}
 }
 
 func newHand(limit int) *hand {
-	return &hand{limit: limit, held: make(map[entryKey]*delivery), changed: make(chan struct{}, 1)}
+	return &hand{limit: limit, held: make(map[entryKey][]*delivery), changed: make(chan struct{}, 1)}
 }
 
-// add returns those of ds that were not held already.
+// add takes the events of one entry, and returns them, or none when it is held already.
 func (h *hand) add(ds []*delivery) []*delivery {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	fresh := ds[:0:0]
-	for _, d := range ds {
-		if _, dup := h.held[d.key()]; !dup {
-			h.held[d.key()] = d
-			fresh = append(fresh, d)
-		}
+	k := ds[0].key()
+	if _, dup := h.held[k]; dup {
+		return nil
 	}
-	return fresh
+	h.held[k] = ds
+	h.events += len(ds)
+	return ds
 }
 
+// remove lets go of the entries of ds.
 func (h *hand) remove(ds ...*delivery) {
 	h.mu.Lock()
 	for _, d := range ds {
+		h.events -= len(h.held[d.key()])
 		delete(h.held, d.key())
 	}
 	h.mu.Unlock()
@@ -53,7 +55,20 @@ func (h *hand) holds(k entryKey) bool {
 func (h *hand) len() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.held)
+	return h.events
+}
+
+// packs are those held.
+func (h *hand) packs() []*pack {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var out []*pack
+	for _, ds := range h.held {
+		if ds[0].pack != nil {
+			out = append(out, ds[0].pack)
+		}
+	}
+	return out
 }
 
 // setWaiting counts an entry in (+1) or out (-1) of those that wait for a retry.
@@ -64,13 +79,13 @@ func (h *hand) setWaiting(by int) {
 	h.signal()
 }
 
-// room is how many more entries may be read. Waiting entries take no room, so
+// room is how many more events may be read. Waiting ones take no room, so
 // that failing events do not hold up the others, but only up to four times the
 // limit, so that memory stays bounded.
 func (h *hand) room() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.limit - len(h.held) + min(h.waiting, 4*h.limit)
+	return h.limit - h.events + min(h.waiting, 4*h.limit)
 }
 
 // awaitRoom blocks until there is room; 0 means that ctx has ended.

@@ -92,7 +92,7 @@ func TestPublishRefusesAnInvalidEvent(t *testing.T) {
 	if !errors.As(err, &fe) || fe.Field != "workflow_id" {
 		t.Fatalf("got %v; want a FieldError on workflow_id", err)
 	}
-	if n := b.rdb.Exists(t.Context(), b.names.Seq("wf-1")).Val(); n != 0 {
+	if n := b.rdb.Exists(t.Context(), b.names.Seqs(0)).Val(); n != 0 {
 		t.Error("the good event of the refused call was added")
 	}
 }

@@ -3,13 +3,10 @@ package bus
 import (
 	"context"
 	"errors"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"agentbus/pkg/events"
 )
 
 // read fills the lanes from one partition: first what is pending under the
@@ -24,6 +21,7 @@ func (t *tenure) read(ctx context.Context, part int) {
 		Streams: append(streams, latest...), Block: blockTime}
 
 	owned := false
+	perEntry := float64(t.bus.cfg.EventsPerEntry) // events, of late; COUNT is of entries
 	for attempt := 1; ctx.Err() == nil; attempt++ {
 		if !t.gate.awaitOpen(ctx) {
 			return
@@ -37,11 +35,14 @@ func (t *tenure) read(ctx context.Context, part int) {
 			err = t.look.takeOwn(ctx, part)
 			owned = err == nil
 		} else {
-			args.Count = perStream(room, len(streams))
+			args.Count = perStream(int(float64(room)/perEntry), len(streams))
 			began := time.Now()
-			var n int
-			if n, err = t.readOnce(ctx, part, args); n > 0 && n < fullRead {
-				pause(ctx, t.sub.Gather-time.Since(began)) // the next ones come together
+			var entries, n int
+			if entries, n, err = t.readOnce(ctx, part, args); n > 0 {
+				perEntry = (3*perEntry + float64(n)/float64(entries)) / 4
+				if n < fullRead {
+					pause(ctx, t.sub.Gather-time.Since(began)) // the next ones come together
+				}
 			}
 		}
 		if ctx.Err() != nil {
@@ -72,15 +73,15 @@ func perStream(room, streams int) int64 {
 	return int64(max(1, min(256, room/min(streams, 4))))
 }
 
-// readOnce is one XREADGROUP, and says how many entries it brought. It does not end with ctx: a reply that nobody
-// reads would leave its entries stranded.
-func (t *tenure) readOnce(ctx context.Context, part int, args *redis.XReadGroupArgs) (int, error) {
+// readOnce is one XREADGROUP, and says how many entries and events it brought. It does not end with ctx: a reply
+// that nobody reads would leave its entries stranded.
+func (t *tenure) readOnce(ctx context.Context, part int, args *redis.XReadGroupArgs) (entries, n int, err error) {
 	found, err := t.bus.reader.XReadGroup(context.WithoutCancel(ctx), args).Result()
 	if err != nil {
 		if errors.Is(err, redis.Nil) {
-			return 0, nil
+			return 0, 0, nil
 		}
-		return 0, err
+		return 0, 0, err
 	}
 	var raw []entry
 	for _, s := range found {
@@ -88,76 +89,5 @@ func (t *tenure) readOnce(ctx context.Context, part int, args *redis.XReadGroupA
 			raw = append(raw, entry{stream: s.Stream, id: m.ID, values: m.Values})
 		}
 	}
-	t.accept(part, raw)
-	return len(raw), nil
-}
-
-// entry is what Redis holds, before it is known to be an event.
-type entry struct {
-	stream, id string
-	values     map[string]any
-	begun      int  // deliveries so far
-	recovered  bool // pending before
-}
-
-// accept decodes entries and queues them. What is no event becomes a dead
-// letter, after the others are on their way; what repeats an admitted event is
-// acknowledged.
-func (t *tenure) accept(part int, raw []entry) {
-	good := make([]*delivery, 0, len(raw))
-	var foreign []*delivery
-	var malformed []letter
-	for _, en := range raw {
-		d := &delivery{part: part, begun: en.begun, recovered: en.recovered, ms: entryMS(en.id)}
-		d.Stream, d.EntryID = en.stream, en.id
-		d.origin = d.key()
-		if from, ok := en.values["stream"].(string); ok && en.stream == t.names.Replays(t.sub.Group, part) {
-			id, _ := en.values["entry"].(string)
-			d.origin = entryKey{from, id}
-		}
-		data, ok := en.values["data"].(string)
-		ev, whole, err := events.DecodeText(data)
-		d.Raw = whole
-		if !ok {
-			err = &events.FieldError{Field: "data", Problem: "the entry has no such field; add the event with XADD " + en.stream + " * data '<json>'"}
-		}
-		if err == nil {
-			err = t.matchesStream(ev, en.stream, part)
-		}
-		if err != nil {
-			d.Event = ev
-			if len(t.hand.add([]*delivery{d})) == 1 {
-				malformed = append(malformed, letter{d, "malformed", err})
-			}
-			continue
-		}
-		d.Event = ev
-		seq, _ := en.values["seq"].(string)
-		if d.Seq, err = strconv.ParseInt(seq, 10, 64); err != nil || d.Seq < 1 {
-			foreign = append(foreign, d)
-		}
-		good = append(good, d)
-	}
-	good = t.hand.add(good)
-	if len(foreign) > 0 {
-		good = t.adopt(good, part)
-	}
-	merge(good)
-	t.bus.metrics.inHand.WithLabelValues(t.sub.Group).Set(float64(t.hand.len()))
-	t.lanes.push(good...)
-	for _, l := range malformed {
-		t.bury(l.delivery, l.class, l.cause)
-	}
-}
-
-// matchesStream refuses an event that stands in another type's or partition's
-// stream: groups choose by stream, so it would reach the wrong ones.
-func (t *tenure) matchesStream(ev events.Event, stream string, part int) error {
-	if stream == t.names.Replays(t.sub.Group, part) {
-		return nil
-	}
-	if want := t.names.Stream(ev.Type, t.names.Partition(ev.WorkflowID)); want != stream {
-		return &events.FieldError{Field: "type", Problem: "the event belongs in stream " + want + ", it was added to " + stream}
-	}
-	return nil
+	return len(raw), t.accept(part, raw), nil
 }

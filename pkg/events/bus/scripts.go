@@ -6,6 +6,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
+//go:embed lua/memory.lua
+var memoryLua string
+
 //go:embed lua/publish.lua
 var publishLua string
 
@@ -27,6 +30,9 @@ var beatLua string
 //go:embed lua/attempt.lua
 var attemptLua string
 
+//go:embed lua/apart.lua
+var apartLua string
+
 //go:embed lua/deadletter.lua
 var deadletterLua string
 
@@ -41,8 +47,9 @@ var trimLua string
 
 // Each script's contract stands at its head.
 var (
-	publishScript    = redis.NewScript(publishLua)
-	adoptScript      = redis.NewScript(adoptLua)
+	publishScript    = redis.NewScript(memoryLua + publishLua)
+	adoptScript      = redis.NewScript("#!lua flags=allow-oom\n" + memoryLua + adoptLua)
+	apartScript      = redis.NewScript(apartLua)
 	joinScript       = redis.NewScript(joinLua)
 	dutyScript       = redis.NewScript(dutyLua)
 	claimScript      = redis.NewScript(claimLua)

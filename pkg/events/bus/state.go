@@ -92,32 +92,3 @@ func (b *Bus) LoadAll(ctx context.Context, keys ...string) ([]State, error) {
 	}
 	return states, nil
 }
-
-// publishArgs lays out KEYS and ARGV as publish.lua's head says.
-func publishArgs(items []item, c *Change, window time.Duration) (keys []string, args []any) {
-	keys = make([]string, 0, 3*len(items)+1)
-	args = make([]any, 8, 8+len(items))
-	args[0], args[1], args[2] = len(items), window.Milliseconds(), seqTTL.Milliseconds()
-	args[3], args[4], args[5], args[6], args[7] = "none", 0, "", 0, 0
-	for _, it := range items {
-		keys = append(keys, it.keys[:]...)
-		args = append(args, it.data)
-	}
-	if c == nil {
-		return keys, args
-	}
-	args[3], args[4], args[5], args[6], args[7] = "set", c.Rev, c.Doc, c.TTL.Milliseconds(), len(c.Index)
-	if c.Doc == nil {
-		args[3], args[5] = "delete", ""
-	}
-	keys = append(keys, c.Key)
-	for _, u := range c.Index {
-		op := "add"
-		if u.Remove {
-			op = "rem"
-		}
-		keys = append(keys, u.Key)
-		args = append(args, op, u.Member, strconv.FormatFloat(u.Score, 'f', -1, 64))
-	}
-	return keys, args
-}

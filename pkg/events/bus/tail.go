@@ -3,7 +3,6 @@ package bus
 import (
 	"context"
 	"errors"
-	"strconv"
 	"sync"
 	"time"
 
@@ -73,13 +72,14 @@ func (b *Bus) tailPart(ctx context.Context, part int, types []events.Type, from 
 		for _, s := range found {
 			for _, m := range s.Messages {
 				last[index[s.Stream]] = m.ID
-				if d := tailed(s.Stream, m); d != nil {
-					ds = append(ds, d)
+				if more, err := parse(entry{stream: s.Stream, id: m.ID, values: m.Values}); err == nil {
+					ds = append(ds, more...)
 				}
 			}
 		}
 		merge(ds)
 		for _, d := range ds {
+			d.Attempt = 1
 			if err := fn(d.Message); err != nil {
 				return err
 			}
@@ -105,17 +105,4 @@ func (b *Bus) latest(ctx context.Context, streams, last []string) error {
 		}
 	}
 	return nil
-}
-
-func tailed(stream string, m redis.XMessage) *delivery {
-	data, _ := m.Values["data"].(string)
-	ev, err := events.Decode([]byte(data))
-	if err != nil {
-		return nil
-	}
-	seq, _ := m.Values["seq"].(string)
-	n, _ := strconv.ParseInt(seq, 10, 64)
-	d := &delivery{ms: entryMS(m.ID)}
-	d.Message = Message{Event: ev, Seq: n, Stream: stream, EntryID: m.ID, Attempt: 1, Raw: []byte(data)}
-	return d
 }

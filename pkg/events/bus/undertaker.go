@@ -60,13 +60,13 @@ func (u *undertaker) take(l letter) {
 // again, so the attempt that failed is taken back: else some rounds of this would
 // make its class a crash.
 func (u *undertaker) putAside(l letter) {
-	if l.class != "malformed" && l.class != "crash" {
+	if l.class != "malformed" && l.class != "crash" && !l.condemned {
 		l.begun--
 		if ours := u.t.count(context.Background(), []*delivery{l.delivery}, 0); len(ours) == 0 {
 			l.begun++ // Redis is away: it stays counted there
 		}
 	}
-	u.shelve(l.part, []pending{{l.key(), l.begun}})
+	u.shelve(l.part, []pending{{l.key(), l.begun - l.carried}})
 	u.t.hand.remove(l.delivery)
 	signal(u.written) // the queue may have been written meanwhile
 }

@@ -122,7 +122,11 @@ func (t *tenure) settle(working context.Context, d *delivery, err error) (releas
 	switch {
 	case err == nil:
 		t.handled.Inc()
-		t.acks.add(d)
+		if d.pack != nil {
+			t.settled(d, nil)
+		} else {
+			t.acks.add(d)
+		}
 	case errors.Is(context.Cause(working), ErrLost):
 		t.hand.remove(d)
 	case errors.As(err, &perm):
@@ -138,7 +142,11 @@ func (t *tenure) settle(working context.Context, d *delivery, err error) (releas
 		wait := backoff(d.begun, t.sub.BackoffMin, t.sub.BackoffMax, jitter)
 		t.log.Warn().Err(err).Str("event", d.Event.ID).Str("type", string(d.Event.Type)).Str("workflow", d.Event.WorkflowID).
 			Int("attempt", d.begun).Dur("retry_in", wait).Msg("handling an event failed; it is tried again")
-		t.later(d, wait)
+		if d.pack != nil {
+			t.settled(d, &leftover{letter{delivery: d}, wait})
+		} else {
+			t.later(d, wait)
+		}
 	}
 	return false
 }

@@ -51,10 +51,11 @@ func (s *store) page(ctx context.Context, workflowID string, after, to int64) (i
 // expired, that of the bus's counter. 0 when there is neither.
 func (s *store) last(ctx context.Context, workflowID string) (int64, error) {
 	var top *redis.ZSliceCmd
-	var counter *redis.StringCmd
+	var counters [2]*redis.StringCmd
 	_, err := s.rdb.Pipelined(ctx, func(p redis.Pipeliner) error {
 		top = p.ZRevRangeWithScores(ctx, s.names.LiveLog(workflowID), 0, 0)
-		counter = p.Get(ctx, s.names.Seq(workflowID))
+		part := s.names.Partition(workflowID)
+		counters[0], counters[1] = p.HGet(ctx, s.names.Seqs(part), workflowID), p.HGet(ctx, s.names.SeqsBefore(part), workflowID)
 		return nil
 	})
 	if err != nil && !errors.Is(err, redis.Nil) {
@@ -63,11 +64,12 @@ func (s *store) last(ctx context.Context, workflowID string) (int64, error) {
 	if found := top.Val(); len(found) > 0 {
 		return int64(found[0].Score), nil
 	}
-	n, err := counter.Int64()
-	if errors.Is(err, redis.Nil) {
-		return 0, nil
+	for _, c := range counters {
+		if n, err := c.Int64(); !errors.Is(err, redis.Nil) {
+			return n, err
+		}
 	}
-	return n, err
+	return 0, nil
 }
 
 // floor is the lowest number kept when lower ones have been trimmed away; 0 when none were.
