@@ -1,10 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"sync/atomic"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -19,7 +17,10 @@ type aggregator struct {
 	sinks  []*sink
 	redact *redact.Redactor
 	log    zerolog.Logger
-	failed atomic.Bool // the latest batch; so that a change of state is logged once
+
+	mu     sync.Mutex // a batch at a time; the sinks take no more anyway
+	room   []byte     // the latest batch's lines, for the next one's
+	failed bool       // the latest batch; so that a change of state is logged once
 
 	lines, bytes prometheus.Counter
 	failures     *prometheus.CounterVec
@@ -43,22 +44,26 @@ func newAggregator(reg prometheus.Registerer, log zerolog.Logger, r *redact.Reda
 // handle writes a batch. Its events are acknowledged when every sink has every line. When one sink
 // fails the whole batch comes again, so a line may stand twice in another: event_id tells.
 func (a *aggregator) handle(_ context.Context, batch []bus.Message) []error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	outcome := make([]error, len(batch))
-	var out bytes.Buffer
-	n := 0
-	for i, m := range batch {
-		whole := out.Len()
-		if err := appendLine(&out, m, a.redact); err != nil {
-			out.Truncate(whole)
-			outcome[i] = bus.Permanent(fmt.Errorf("field data: %w", err))
+	out, n := a.room[:0], 0
+	for i := range batch {
+		var err error
+		if out, err = appendLine(out, &batch[i], a.redact); err != nil {
+			outcome[i] = bus.Permanent(err)
 			continue
 		}
 		n++
 	}
+	if cap(out) <= chunkBytes { // what a batch of huge events took is not kept
+		a.room = out
+	}
 	for _, s := range a.sinks {
-		if err := s.write(out.Bytes()); err != nil {
+		if err := s.write(out); err != nil {
 			a.failures.WithLabelValues(s.name).Inc()
-			if !a.failed.Swap(true) {
+			if !a.failed {
+				a.failed = true
 				a.log.Error().Err(err).Msg("lines cannot be written: the group waits")
 			}
 			for i := range outcome {
@@ -69,10 +74,11 @@ func (a *aggregator) handle(_ context.Context, batch []bus.Message) []error {
 			return outcome
 		}
 	}
-	if a.failed.Swap(false) {
+	if a.failed {
+		a.failed = false
 		a.log.Info().Msg("lines are written again")
 	}
 	a.lines.Add(float64(n))
-	a.bytes.Add(float64(out.Len()))
+	a.bytes.Add(float64(len(out)))
 	return outcome
 }

@@ -6,7 +6,7 @@ import (
 )
 
 // pattern finds one form of secret inside a text. Every match contains one of hints, in lower case: most
-// strings hold none, and looking for them costs a hundredth of the expression.
+// strings hold none, and looking for those of all patterns costs a fraction of one expression.
 type pattern struct {
 	hints []string
 	find  *regexp.Regexp
@@ -15,7 +15,7 @@ type pattern struct {
 
 // patterns are the forms with so few false finds that they are taken out of any string. Values are kept
 // apart from their surroundings, so that a line still says what it was about.
-var patterns = []pattern{
+var patterns = [...]pattern{
 	{[]string{"-----begin"}, regexp.MustCompile(`-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----[\s\S]*?(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|$)`), Mark},
 	{[]string{"bearer"}, regexp.MustCompile(`(?i)\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}`), "${1}" + Mark},
 	{[]string{"authorization"}, regexp.MustCompile(`(?i)\b(authorization["']?\s*[:=]\s*["']?basic\s+)[A-Za-z0-9+/]{4,}={0,2}`), "${1}" + Mark},
@@ -34,21 +34,29 @@ var patterns = []pattern{
 	{[]string{"pass"}, regexp.MustCompile(`(?i)(\b(?:password|passwd|passphrase)\s*:\s*)[^\s"'&,;]{3,}`), "${1}" + Mark},
 }
 
-// shortest is the length below which no pattern can match.
-const shortest = 8
+// There is a bit for each pattern.
+const _ = lists(1) << (len(patterns) - 1)
+
+// hints finds the patterns that may match a text.
+var hints = newWords(foldCase, hintsOf(patterns[:])...)
+
+func hintsOf(all []pattern) (lists [][]string) {
+	for _, p := range all {
+		lists = append(lists, p.hints)
+	}
+	return lists
+}
+
+// foldCase is lower case as an expression with (?i) sees it: by way of upper case, because U+017F is a
+// small letter already and yet an s to it.
+func foldCase(s string) string { return strings.ToLower(strings.ToUpper(s)) }
 
 // Text returns s with what looks like a secret replaced.
 func Text(s string) string {
-	if len(s) < shortest {
-		return s
-	}
-	lower := strings.ToLower(s)
-	for _, p := range patterns {
-		for _, hint := range p.hints {
-			if strings.Contains(lower, hint) {
-				s = p.find.ReplaceAllString(s, p.put)
-				break
-			}
+	found, _ := find(hints, s)
+	for i := range patterns {
+		if p := &patterns[i]; found&(1<<i) != 0 {
+			s = p.find.ReplaceAllString(s, p.put)
 		}
 	}
 	return s

@@ -14,29 +14,27 @@ const Mark = "[REDACTED]"
 
 // Redactor is safe for use by several goroutines.
 type Redactor struct {
-	names []string // normalised
+	names *words // normalised
 }
 
 // New makes a Redactor for fields whose name contains one of names. Case and punctuation do not count:
 // "api_key" finds apiKey, X-Api-Key and API_KEY_2.
 func New(names []string) *Redactor {
-	r := &Redactor{}
+	var list []string
 	for _, n := range names {
 		if n = normalise(n); n != "" {
-			r.names = append(r.names, n)
+			list = append(list, n)
 		}
 	}
-	return r
+	return &Redactor{names: newWords(normalise, list)}
 }
 
-// JSON returns a redacted copy of a JSON value, compact and with numbers as they were written; where
-// there was something to redact, with the keys of objects in alphabetical order. raw is not changed.
+// JSON returns a JSON value without its secrets: raw itself, which may turn out not to be valid, or
+// where it may hold one a copy, compact, with numbers as they were written and the keys of objects in
+// alphabetical order. raw is not changed.
 func (r *Redactor) JSON(raw []byte) (json.RawMessage, error) {
 	if r.clean(raw) {
-		var out bytes.Buffer
-		out.Grow(len(raw))
-		err := json.Compact(&out, raw)
-		return out.Bytes(), err
+		return raw, nil
 	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	dec.UseNumber()
@@ -66,22 +64,30 @@ func (r *Redactor) clean(raw []byte) bool {
 		if to < 0 || bytes.IndexByte(raw[:to], '\\') >= 0 {
 			return false // no JSON, or an escape: a closer look
 		}
-		text := string(raw[:to])
+		text := raw[:to]
 		raw = bytes.TrimLeft(raw[to+1:], " \t\r\n")
-		if len(raw) > 0 && raw[0] == ':' && r.tells(text) != no {
-			return false
+		if len(raw) > 0 && raw[0] == ':' {
+			if named, _ := find(r.names, text); named != 0 {
+				return false
+			}
 		}
-		if Text(text) != text {
+		if found, _ := find(hints, text); found != 0 && Text(string(text)) != string(text) {
 			return false
 		}
 	}
 }
 
-// Strings returns a redacted copy of a map of strings; nil stays nil.
+// Strings returns a map of strings without its secrets: m itself, or where it holds one a copy.
 func (r *Redactor) Strings(m map[string]string) map[string]string {
-	if m == nil {
-		return nil
+	for k, v := range m {
+		if r.tells(k) != no || Text(k) != k || Text(v) != v {
+			return r.copyOf(m)
+		}
 	}
+	return m
+}
+
+func (r *Redactor) copyOf(m map[string]string) map[string]string {
 	out := make(map[string]string, len(m))
 	for k, v := range m {
 		if r.tells(k) != no {
@@ -141,17 +147,13 @@ const (
 )
 
 func (r *Redactor) tells(name string) telling {
-	name = normalise(name)
-	t := no
-	for _, n := range r.names {
-		if strings.HasSuffix(name, n) {
-			return ends
-		}
-		if strings.Contains(name, n) {
-			t = contains
-		}
+	switch found, last := find(r.names, name); {
+	case last != 0:
+		return ends
+	case found != 0:
+		return contains
 	}
-	return t
+	return no
 }
 
 // normalise keeps letters and digits, in lower case.
