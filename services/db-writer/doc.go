@@ -6,7 +6,8 @@ package main
 //
 // One batch is one transaction:
 //
-//	1  insert the events, on conflict (same id) do nothing, returning the ids that are new
+//	1  copy the events; where one is there already (same id), begin again and insert them, on conflict
+//	   do nothing, returning the ids that are new
 //	2  of the new ones only, move workflows and stage_results forward where seq is higher
 //
 // So an event that comes twice, to one replica or two, changes nothing the second time.

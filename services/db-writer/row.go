@@ -12,13 +12,13 @@ import (
 
 // row is one event on its way into the database.
 type row struct {
-	index                 int // of the message in its batch
-	id                    uuid.UUID
-	event                 events.Event
-	seq                   int64
-	data, metadata, extra *string        // JSON texts; nil is NULL
-	workflow              workflowChange // what the event says of its workflow
-	stage                 *stageResult   // nil unless the event ends a stage
+	index    int // of the message in its batch
+	id       uuid.UUID
+	event    events.Event
+	seq      int64
+	extra    []byte          // JSON; nil is NULL
+	workflow *workflowChange // what the event says of its workflow; nil: only that it was there
+	stage    *stageResult    // nil unless the event ends a stage
 }
 
 // newRow reads what the event says. An error means that its payload is wrong: a *[events.FieldError].
@@ -28,19 +28,48 @@ func newRow(index int, m bus.Message) (row, error) {
 		return row{}, fmt.Errorf("field id: %w", err)
 	}
 	r := row{index: index, id: id, event: m.Event, seq: m.Seq}
-	data := string(m.Event.Data)
-	r.data = &data
-	if r.metadata, err = jsonText(m.Event.Metadata, len(m.Event.Metadata)); err != nil {
-		return row{}, err
-	}
-	if r.extra, err = jsonText(m.Event.Extra, len(m.Event.Extra)); err != nil {
-		return row{}, err
+	if len(m.Event.Extra) > 0 {
+		if r.extra, err = json.Marshal(m.Event.Extra); err != nil {
+			return row{}, fmt.Errorf("as JSON: %w", err)
+		}
 	}
 	if r.workflow, err = changeOf(m.Event, m.Seq); err != nil {
 		return row{}, err
 	}
-	r.stage, err = stageResultOf(m.Event, m.Seq)
+	r.stage, err = stageResultOf(m.Event)
 	return r, err
+}
+
+// appendMetadata writes m as JSON, nothing when it is empty. Nearly each event has some, which is written
+// without reflection and without sorting as long as nothing needs an escape.
+func appendMetadata(out []byte, m map[string]string) []byte {
+	from := len(out)
+	for key, value := range m {
+		if !bare(key) || !bare(value) {
+			whole, _ := json.Marshal(m) // strings always can
+			return append(out[:from], whole...)
+		}
+		between := byte(',')
+		if len(out) == from {
+			between = '{'
+		}
+		out = append(append(append(out, between, '"'), key...), `":"`...)
+		out = append(append(out, value...), '"')
+	}
+	if len(m) > 0 {
+		out = append(out, '}')
+	}
+	return out
+}
+
+// bare says that s stands in a JSON string as it is.
+func bare(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // jsonText is v as JSON, nil when it holds nothing.
@@ -52,6 +81,5 @@ func jsonText(v any, n int) (*string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("as JSON: %w", err)
 	}
-	s := string(b)
-	return &s, nil
+	return text(string(b)), nil
 }

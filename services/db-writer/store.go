@@ -5,6 +5,7 @@ import (
 	"context"
 	_ "embed" // the statements
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -32,10 +33,25 @@ var (
 var transaction = pgx.TxOptions{BeginQuery: "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '5s'"}
 
 // store writes rows in one transaction and returns how many were new. An error leaves nothing behind.
+// An event comes twice only where somebody died. So all are copied, which costs PostgreSQL two thirds of
+// inserting them, and inserted only where the copy meets one that is there already: then both together
+// cost it 8.5 µs per event, inserting alone would 5.
 func store(ctx context.Context, pool *pgxpool.Pool, rows []row) (int, error) {
-	n := 0
-	err := pgx.BeginTxFunc(ctx, pool, transaction, func(tx pgx.Tx) error {
-		fresh, err := insertNew(ctx, tx, rows)
+	n, err := storeBy(ctx, pool, rows, copyAll)
+	if isDuplicate(err) {
+		n, err = storeBy(ctx, pool, rows, insertNew)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("store %d events: %w", len(rows), err)
+	}
+	return n, nil
+}
+
+// storeBy runs the transaction. way is one of the two to store events; it returns those that were not
+// there before.
+func storeBy(ctx context.Context, pool *pgxpool.Pool, rows []row, way func(context.Context, pgx.Tx, []row) ([]row, error)) (n int, err error) {
+	err = pgx.BeginTxFunc(ctx, pool, transaction, func(tx pgx.Tx) error {
+		fresh, err := way(ctx, tx, rows)
 		if err != nil || len(fresh) == 0 {
 			return err
 		}
@@ -47,10 +63,7 @@ func store(ctx context.Context, pool *pgxpool.Pool, rows []row) (int, error) {
 		}
 		return tx.SendBatch(ctx, batch).Close()
 	})
-	if err != nil {
-		return 0, fmt.Errorf("store %d events: %w", len(rows), err)
-	}
-	return n, nil
+	return n, err
 }
 
 // insertNew stores the events and returns the rows that were not there before.
@@ -62,9 +75,9 @@ func insertNew(ctx context.Context, tx pgx.Tx, rows []row) ([]row, error) {
 		column(rows, func(r row) string { return string(r.event.Type) }),
 		column(rows, func(r row) string { return r.event.SourceAgent }),
 		column(rows, func(r row) time.Time { return r.event.Timestamp }),
-		column(rows, func(r row) *string { return r.data }),
-		column(rows, func(r row) *string { return r.metadata }),
-		column(rows, func(r row) *string { return r.extra }))
+		column(rows, func(r row) string { return string(r.event.Data) }),
+		column(rows, func(r row) *string { return text(string(appendMetadata(nil, r.event.Metadata))) }),
+		column(rows, func(r row) *string { return text(string(r.extra)) }))
 	if err != nil {
 		return nil, fmt.Errorf("insert events: %w", err)
 	}
@@ -83,76 +96,89 @@ func insertNew(ctx context.Context, tx pgx.Tx, rows []row) ([]row, error) {
 	return fresh, nil
 }
 
+// workflowRow is how far the events of a batch move one workflow.
+type workflowRow struct {
+	id      string
+	lastSeq int64
+	workflowChange
+}
+
 // workflowColumns folds the rows to one change per workflow, as arguments of [moveWorkflows].
 func workflowColumns(rows []row) []any {
-	changes := map[string]*workflowChange{}
-	for _, r := range rows {
-		if c, ok := changes[r.workflow.id]; ok {
-			c.merge(r.workflow)
-		} else {
-			c := r.workflow
-			changes[c.id] = &c
+	byID := make(map[string]*workflowRow)
+	for i := range rows {
+		r := &rows[i]
+		w := byID[r.event.WorkflowID]
+		if w == nil {
+			w = &workflowRow{id: r.event.WorkflowID}
+			byID[w.id] = w
+		}
+		w.lastSeq = max(w.lastSeq, r.seq)
+		if r.workflow != nil {
+			w.merge(r.workflow)
 		}
 	}
-	sorted := make([]*workflowChange, 0, len(changes))
-	for _, c := range changes {
-		sorted = append(sorted, c)
-	}
-	slices.SortFunc(sorted, func(a, b *workflowChange) int { return strings.Compare(a.id, b.id) })
+	sorted := slices.Collect(maps.Values(byID))
+	slices.SortFunc(sorted, func(a, b *workflowRow) int { return strings.Compare(a.id, b.id) })
 	return []any{
-		column(sorted, func(c *workflowChange) string { return c.id }),
-		column(sorted, func(c *workflowChange) int64 { return c.lastSeq }),
-		column(sorted, func(c *workflowChange) *string { return c.name }),
-		column(sorted, func(c *workflowChange) *time.Time { return c.createdAt }),
-		column(sorted, func(c *workflowChange) *time.Time { return c.startedAt }),
-		column(sorted, func(c *workflowChange) int64 { return c.stateSeq }),
-		column(sorted, func(c *workflowChange) *string { return text(c.state) }),
-		column(sorted, func(c *workflowChange) *time.Time { return c.finishedAt }),
-		column(sorted, func(c *workflowChange) *string { return c.code }),
-		column(sorted, func(c *workflowChange) *string { return c.reason }),
-		column(sorted, func(c *workflowChange) *string { return c.artifacts }),
-		column(sorted, func(c *workflowChange) int64 { return c.stageSeq }),
-		column(sorted, func(c *workflowChange) *string { return c.stage }),
-		column(sorted, func(c *workflowChange) int64 { return c.progressSeq }),
-		column(sorted, func(c *workflowChange) int16 { return int16(c.percent) }), //nolint:gosec // 0 to 100
-		column(sorted, func(c *workflowChange) *int64 { return c.attempt }),
-		column(sorted, func(c *workflowChange) *string { return c.message }),
+		column(sorted, func(w *workflowRow) string { return w.id }),
+		column(sorted, func(w *workflowRow) int64 { return w.lastSeq }),
+		column(sorted, func(w *workflowRow) *string { return w.name }),
+		column(sorted, func(w *workflowRow) *time.Time { return w.createdAt }),
+		column(sorted, func(w *workflowRow) *time.Time { return w.startedAt }),
+		column(sorted, func(w *workflowRow) int64 { return w.stateSeq }),
+		column(sorted, func(w *workflowRow) *string { return text(w.state) }),
+		column(sorted, func(w *workflowRow) *time.Time { return w.finishedAt }),
+		column(sorted, func(w *workflowRow) *string { return w.code }),
+		column(sorted, func(w *workflowRow) *string { return w.reason }),
+		column(sorted, func(w *workflowRow) *string { return w.artifacts }),
+		column(sorted, func(w *workflowRow) int64 { return w.stageSeq }),
+		column(sorted, func(w *workflowRow) *string { return w.stage }),
+		column(sorted, func(w *workflowRow) int64 { return w.progressSeq }),
+		column(sorted, func(w *workflowRow) int16 { return int16(w.percent) }), //nolint:gosec // 0 to 100
+		column(sorted, func(w *workflowRow) *int64 { return w.attempt }),
+		column(sorted, func(w *workflowRow) *string { return w.message }),
 	}
 }
 
 // stageColumns are the arguments of [moveStages]; nil when no row ends a stage.
 func stageColumns(rows []row) []any {
-	latest := map[stageKey]*stageResult{}
-	for _, r := range rows {
-		if s := r.stage; s != nil && (latest[s.stageKey] == nil || s.seq > latest[s.stageKey].seq) {
-			latest[s.stageKey] = s
+	latest := map[stageKey]*row{}
+	for i := range rows {
+		r := &rows[i]
+		if r.stage == nil {
+			continue
+		}
+		k := stageKey{r.event.WorkflowID, r.stage.stage, r.stage.Attempt}
+		if l := latest[k]; l == nil || r.seq > l.seq {
+			latest[k] = r
 		}
 	}
 	if len(latest) == 0 {
 		return nil
 	}
-	sorted := make([]*stageResult, 0, len(latest))
-	for _, s := range latest {
-		sorted = append(sorted, s)
-	}
-	slices.SortFunc(sorted, func(a, b *stageResult) int {
+	sorted := slices.SortedFunc(maps.Keys(latest), func(a, b stageKey) int {
 		return cmp.Or(strings.Compare(a.workflowID, b.workflowID), strings.Compare(a.stage, b.stage), cmp.Compare(a.attempt, b.attempt))
 	})
+	ends := make([]*row, len(sorted))
+	for i, k := range sorted {
+		ends[i] = latest[k]
+	}
 	return []any{
-		column(sorted, func(s *stageResult) string { return s.workflowID }),
-		column(sorted, func(s *stageResult) string { return s.stage }),
-		column(sorted, func(s *stageResult) int64 { return s.attempt }),
-		column(sorted, func(s *stageResult) string { return s.outcome }),
-		column(sorted, func(s *stageResult) *string { return s.code }),
-		column(sorted, func(s *stageResult) *string { return s.reason }),
-		column(sorted, func(s *stageResult) bool { return s.retryable }),
-		column(sorted, func(s *stageResult) int64 { return s.durationMS }),
-		column(sorted, func(s *stageResult) *string { return s.summary }),
-		column(sorted, func(s *stageResult) *string { return s.artifacts }),
-		column(sorted, func(s *stageResult) pgtype.UUID { return pgtype.UUID{Bytes: s.correlation, Valid: true} }),
-		column(sorted, func(s *stageResult) string { return s.source }),
-		column(sorted, func(s *stageResult) time.Time { return s.finishedAt }),
-		column(sorted, func(s *stageResult) int64 { return s.seq }),
+		column(ends, func(r *row) string { return r.event.WorkflowID }),
+		column(ends, func(r *row) string { return r.stage.stage }),
+		column(ends, func(r *row) int64 { return int64(r.stage.Attempt) }),
+		column(ends, func(r *row) string { return r.stage.outcome }),
+		column(ends, func(r *row) *string { return text(r.stage.Code) }),
+		column(ends, func(r *row) *string { return text(r.stage.Reason) }),
+		column(ends, func(r *row) bool { return r.stage.Retryable }),
+		column(ends, func(r *row) int64 { return r.stage.DurationMS }),
+		column(ends, func(r *row) *string { return text(string(r.stage.Summary)) }),
+		column(ends, func(r *row) *string { return r.stage.artifacts }),
+		column(ends, func(r *row) *pgtype.UUID { return &r.stage.correlation }),
+		column(ends, func(r *row) string { return r.event.SourceAgent }),
+		column(ends, func(r *row) time.Time { return r.event.Timestamp }),
+		column(ends, func(r *row) int64 { return r.seq }),
 	}
 }
 

@@ -19,9 +19,6 @@ const (
 // says nothing. An event speaks of some columns only, so each group of columns that change together is
 // guarded by the seq it was taken from.
 type workflowChange struct {
-	id      string
-	lastSeq int64
-
 	name                 *string
 	createdAt, startedAt *time.Time
 
@@ -40,73 +37,76 @@ type workflowChange struct {
 	message     *string
 }
 
-// changeOf reads a change out of one event. The error is a *[events.FieldError].
-func changeOf(e events.Event, seq int64) (workflowChange, error) {
-	c := workflowChange{id: e.WorkflowID, lastSeq: seq}
-	at := e.Timestamp
+// changeOf reads a change out of one event; nil when its type says nothing of the workflow but that it
+// was there. The error is a *[events.FieldError].
+func changeOf(e events.Event, seq int64) (*workflowChange, error) {
+	c := &workflowChange{}
 	switch e.Type {
 	case events.WorkflowCreated:
-		p, err := events.PayloadOf[events.WorkflowCreatedData](e)
-		if err != nil {
-			return c, err
+		var p events.WorkflowCreatedData
+		if err := read(e, &p, field{"name", &p.Name}, field{"stages", &p.Stages}, field{"parameters", &p.Parameters}); err != nil {
+			return nil, err
 		}
-		c.name, c.createdAt = &p.Name, &at
+		c.name, c.createdAt = &p.Name, new(e.Timestamp)
 		c.stateSeq, c.state = seq, created
 	case events.WorkflowStarted:
-		p, err := events.PayloadOf[events.WorkflowStartedData](e)
-		if err != nil {
-			return c, err
+		var p events.WorkflowStartedData
+		if err := read(e, &p, field{"stage", &p.Stage}); err != nil {
+			return nil, err
 		}
-		c.startedAt = &at
+		c.startedAt = new(e.Timestamp)
 		c.stateSeq, c.state = seq, running
 		c.progressSeq = seq // at 0 percent
 		c.stageSeq, c.stage = seq, text(string(p.Stage))
 	case events.WorkflowProgressed:
-		p, err := events.PayloadOf[events.WorkflowProgressedData](e)
-		if err != nil {
-			return c, err
+		var p events.WorkflowProgressedData
+		if err := read(e, &p, field{"percent", &p.Percent}, field{"stage", &p.Stage}, field{"stage_percent", &p.StagePercent},
+			field{"attempt", &p.Attempt}, field{"message", &p.Message}); err != nil {
+			return nil, err
 		}
 		c.stateSeq, c.state = seq, running
 		c.stageSeq, c.stage = seq, text(string(p.Stage))
 		c.progressSeq, c.percent, c.message = seq, p.Percent, text(p.Message)
 		if p.Attempt > 0 {
-			attempt := int64(p.Attempt)
-			c.attempt = &attempt
+			c.attempt = new(int64(p.Attempt))
 		}
 	case events.WorkflowCompleted:
-		p, err := events.PayloadOf[events.WorkflowCompletedData](e)
-		if err != nil {
-			return c, err
+		var p events.WorkflowCompletedData
+		if err := read(e, &p, field{"duration_ms", &p.DurationMS}, field{"artifacts", &p.Artifacts}); err != nil {
+			return nil, err
 		}
-		c.stateSeq, c.state, c.finishedAt = seq, completed, &at
+		c.stateSeq, c.state, c.finishedAt = seq, completed, new(e.Timestamp)
 		c.progressSeq, c.percent = seq, 100
+		var err error
 		c.artifacts, err = jsonText(p.Artifacts, len(p.Artifacts))
 		return c, err
 	case events.WorkflowFailed:
-		p, err := events.PayloadOf[events.WorkflowFailedData](e)
-		if err != nil {
-			return c, err
+		var p events.WorkflowFailedData
+		if err := read(e, &p, field{"stage", &p.Stage}, field{"code", &p.Code}, field{"reason", &p.Reason},
+			field{"duration_ms", &p.DurationMS}); err != nil {
+			return nil, err
 		}
-		c.stateSeq, c.state, c.finishedAt = seq, failed, &at
+		c.stateSeq, c.state, c.finishedAt = seq, failed, new(e.Timestamp)
 		c.code, c.reason = &p.Code, &p.Reason
 		c.stageSeq, c.stage = seq, text(string(p.Stage))
 	case events.WorkflowCancelled:
-		p, err := events.PayloadOf[events.WorkflowCancelledData](e)
-		if err != nil {
-			return c, err
+		var p events.WorkflowCancelledData
+		if err := read(e, &p, field{"stage", &p.Stage}, field{"reason", &p.Reason}, field{"duration_ms", &p.DurationMS}); err != nil {
+			return nil, err
 		}
-		c.stateSeq, c.state, c.finishedAt = seq, cancelled, &at
+		c.stateSeq, c.state, c.finishedAt = seq, cancelled, new(e.Timestamp)
 		c.reason = &p.Reason
 		if p.Stage != "" {
 			c.stageSeq, c.stage = seq, text(string(p.Stage))
 		}
+	default:
+		return nil, nil
 	}
 	return c, nil
 }
 
 // merge adds what n says. The order of calls does not matter.
-func (c *workflowChange) merge(n workflowChange) {
-	c.lastSeq = max(c.lastSeq, n.lastSeq)
+func (c *workflowChange) merge(n *workflowChange) {
 	if n.name != nil {
 		c.name = n.name
 	}

@@ -27,10 +27,19 @@ type writer struct {
 	state failure // of the latest transaction; "" is well
 }
 
+// rowSlices are for the rows of a batch each, 250 bytes per event.
+var rowSlices = sync.Pool{New: func() any { return new([]row) }}
+
 // handle stores a batch and says for each message what became of it: nil, Permanent or Unavailable.
 func (w *writer) handle(ctx context.Context, batch []bus.Message) []error {
 	outcome := make([]error, len(batch))
-	rows := make([]row, 0, len(batch))
+	kept := rowSlices.Get().(*[]row)
+	rows := (*kept)[:0]
+	defer func() {
+		clear(rows) // what the batch has said is not kept
+		*kept = rows
+		rowSlices.Put(kept)
+	}()
 	for i, m := range batch {
 		r, err := newRow(i, m)
 		if err != nil {

@@ -20,6 +20,17 @@ type collector struct {
 	propagation                *prometheus.HistogramVec
 	stages, workflows          *prometheus.HistogramVec
 	reached                    *prometheus.CounterVec
+
+	byType map[events.Type]*tally
+}
+
+// tally is where the events of one type are counted, looked up once: asking for a child of a metric by
+// its labels costs as much as counting.
+type tally struct {
+	events      prometheus.Counter
+	propagation prometheus.Observer
+	reached     prometheus.Counter  // nil: no state of a workflow
+	duration    prometheus.Observer // nil: ends nothing
 }
 
 func newCollector(reg prometheus.Registerer, now func() time.Time) *collector {
@@ -44,79 +55,53 @@ func newCollector(reg prometheus.Registerer, now func() time.Time) *collector {
 		reached: f.NewCounterVec(prometheus.CounterOpts{Name: "agentbus_workflows_total",
 			Help: "Workflows that reached a state: created, running, completed, failed, cancelled."}, []string{"state"}),
 	}
-	// Shown from the start, so that the first one makes a rate.
+	// All are shown from the start, so that the first one makes a rate.
+	c.byType = make(map[events.Type]*tally)
 	for _, spec := range events.Catalogue() {
-		c.events.WithLabelValues(string(spec.Type))
+		c.byType[spec.Type] = &tally{
+			events:      c.events.WithLabelValues(string(spec.Type)),
+			propagation: c.propagation.WithLabelValues(string(spec.Type)),
+		}
 	}
-	for _, state := range []string{"created", "running", "completed", "failed", "cancelled"} {
-		c.reached.WithLabelValues(state)
+	c.byType[events.WorkflowCreated].reached = c.reached.WithLabelValues("created")
+	c.byType[events.WorkflowStarted].reached = c.reached.WithLabelValues("running")
+	for typ, outcome := range map[events.Type]string{events.WorkflowCompleted: "completed", events.WorkflowFailed: "failed", events.WorkflowCancelled: "cancelled"} {
+		c.byType[typ].reached = c.reached.WithLabelValues(outcome)
+		c.byType[typ].duration = c.workflows.WithLabelValues(outcome)
+	}
+	for _, s := range events.Stages() {
+		c.byType[s.Done()].duration = c.stages.WithLabelValues(string(s), "completed")
+		c.byType[s.Failed()].duration = c.stages.WithLabelValues(string(s), "failed")
 	}
 	return c
 }
 
-// handle counts a batch. It cannot fail: a payload that cannot be read is counted as such, and the
-// groups that need it report it.
+// handle counts a batch. It cannot fail. Of a payload only the duration is looked at; one that cannot be
+// read is counted as such, and the groups that need the payload report what else is wrong. There are no
+// types but the catalogue's: the bus hands on no other.
 func (c *collector) handle(_ context.Context, batch []bus.Message) []error {
 	now := c.now()
-	for _, m := range batch {
-		typ := string(m.Event.Type)
-		c.events.WithLabelValues(typ).Inc()
-		took := now.Sub(m.Event.Timestamp)
+	for i := range batch {
+		e := &batch[i].Event
+		t := c.byType[e.Type]
+		t.events.Inc()
+		took := now.Sub(e.Timestamp)
 		if took < 0 {
-			c.skewed.WithLabelValues(typ).Inc()
+			c.skewed.WithLabelValues(string(e.Type)).Inc()
 			took = 0
 		}
-		c.propagation.WithLabelValues(typ).Observe(took.Seconds())
-		if err := c.measure(m.Event); err != nil {
-			c.unreadable.WithLabelValues(typ).Inc()
+		t.propagation.Observe(took.Seconds())
+		if t.reached != nil {
+			t.reached.Inc()
+		}
+		if t.duration == nil {
+			continue
+		}
+		if ms, ok := durationOf(e.Data); ok {
+			t.duration.Observe(float64(ms) / 1000)
+		} else {
+			c.unreadable.WithLabelValues(string(e.Type)).Inc()
 		}
 	}
 	return nil
 }
-
-// measure takes durations out of the events that end something.
-func (c *collector) measure(e events.Event) error {
-	switch e.Type {
-	case events.WorkflowCreated:
-		c.reached.WithLabelValues("created").Inc()
-	case events.WorkflowStarted:
-		c.reached.WithLabelValues("running").Inc()
-	case events.WorkflowCompleted:
-		p, err := events.PayloadOf[events.WorkflowCompletedData](e)
-		return c.ended("completed", err, func() int64 { return p.DurationMS })
-	case events.WorkflowFailed:
-		p, err := events.PayloadOf[events.WorkflowFailedData](e)
-		return c.ended("failed", err, func() int64 { return p.DurationMS })
-	case events.WorkflowCancelled:
-		p, err := events.PayloadOf[events.WorkflowCancelledData](e)
-		return c.ended("cancelled", err, func() int64 { return p.DurationMS })
-	}
-	for _, s := range events.Stages() {
-		switch e.Type {
-		case s.Done():
-			p, err := events.PayloadOf[events.StageDoneData](e)
-			if err != nil {
-				return err
-			}
-			c.stages.WithLabelValues(string(s), "completed").Observe(seconds(p.DurationMS))
-		case s.Failed():
-			p, err := events.PayloadOf[events.StageFailedData](e)
-			if err != nil {
-				return err
-			}
-			c.stages.WithLabelValues(string(s), "failed").Observe(seconds(p.DurationMS))
-		}
-	}
-	return nil
-}
-
-// ended counts a workflow's end, and its duration where the payload could be read.
-func (c *collector) ended(outcome string, err error, ms func() int64) error {
-	c.reached.WithLabelValues(outcome).Inc()
-	if err == nil {
-		c.workflows.WithLabelValues(outcome).Observe(seconds(ms()))
-	}
-	return err
-}
-
-func seconds(ms int64) float64 { return float64(ms) / 1000 }

@@ -13,7 +13,7 @@ type hand struct {
 	mu      sync.Mutex
 	held    map[entryKey][]*delivery // by entry: one event, or all that share it
 	events  int                      // in all
-	waiting int // of them, waiting for their next attempt; they do not take room
+	waiting int                      // of them, waiting for their next attempt; they do not take room
 	changed chan struct{}
 }
 
