@@ -6,6 +6,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -196,6 +198,54 @@ func FuzzDecode(f *testing.F) {
 			t.Fatalf("round trip changed it:\n%s\n%s", out, again)
 		}
 	})
+}
+
+// FuzzDecodeList: a list is taken when it is a JSON array of events that Decode takes,
+// and reads as they do.
+func FuzzDecodeList(f *testing.F) {
+	one := wire("")
+	for _, text := range []string{"[" + one + "]", " [ " + one + " ,\n" + one + "] ", "[" + one + ",]", "[" + one, one, "[1]", "[]", "[" + one + "] x", "", "[" + one + "," + wire(`"x":[{}]`) + "]"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var got [][]byte
+		err := DecodeList(text, func(e Event, raw []byte) error {
+			alone, err := Decode(raw)
+			if err != nil || !reflect.DeepEqual(alone, e) {
+				t.Fatalf("%s is %+v in a list, alone %+v, %v", raw, e, alone, err)
+			}
+			got = append(got, raw)
+			return nil
+		})
+		var want []json.RawMessage
+		valid := json.Unmarshal([]byte(text), &want) == nil && want != nil && utf8.ValidString(text)
+		if err == nil && (!valid || len(got) != len(want)) {
+			t.Fatalf("%q is taken as %d events; encoding/json: %d, valid %v", text, len(got), len(want), valid)
+		}
+		if err != nil && valid && !slices.ContainsFunc(want, func(raw json.RawMessage) bool { _, err := Decode(raw); return err != nil }) {
+			t.Fatalf("%q is refused: %v", text, err)
+		}
+	})
+}
+
+// TestMembers: every member of the outermost object, as it stands there.
+func TestMembers(t *testing.T) {
+	var got []string
+	err := Members([]byte(` {"a" : [1, {"b":2}],"\u0063":"d\n"} `), func(key string, value []byte) error {
+		got = append(got, key+" "+string(value))
+		return nil
+	})
+	if want := []string{"a [1, {\"b\":2}]", `c "d\n"`}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("%q, %v; want %q", got, err, want)
+	}
+	stop := errors.New("enough")
+	if err := Members([]byte(`{"a":1,"b":2}`), func(string, []byte) error { return stop }); !errors.Is(err, stop) {
+		t.Errorf("ended with %v; want what visit said", err)
+	}
+	var fe *FieldError
+	if err := Members([]byte(`{"a":1`), func(string, []byte) error { return nil }); !errors.As(err, &fe) {
+		t.Errorf("an unfinished object gave %v; want a FieldError", err)
+	}
 }
 
 // FuzzScanner holds the scanner against encoding/json: the same grammar, but for what is refused on purpose.
