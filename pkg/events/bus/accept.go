@@ -88,11 +88,9 @@ func (t *tenure) comesBack(d *delivery, en entry, verdict letter) letter {
 // matchesStream refuses an event that stands in another type's or partition's
 // stream: groups choose by stream, so it would reach the wrong ones.
 func (t *tenure) matchesStream(ev events.Event, stream string, part int) error {
-	if stream == t.names.Replays(t.sub.Group, part) {
+	if t.typeOf[stream] == ev.Type && t.names.Partition(ev.WorkflowID) == part || stream == t.names.Replays(t.sub.Group, part) {
 		return nil
 	}
-	if want := t.names.Stream(ev.Type, t.names.Partition(ev.WorkflowID)); want != stream {
-		return &events.FieldError{Field: "type", Problem: "the event belongs in stream " + want + ", it was added to " + stream}
-	}
-	return nil
+	want := t.names.Stream(ev.Type, t.names.Partition(ev.WorkflowID))
+	return &events.FieldError{Field: "type", Problem: "the event belongs in stream " + want + ", it was added to " + stream}
 }

@@ -38,7 +38,7 @@ func newBatch(b *Bus, items []item, index []int) *batch {
 		out.items[i] = it
 		e := open[it.typ]
 		if e == 0 || len(out.entries[e-1].docs) >= b.cfg.EventsPerEntry || out.entries[e-1].bytes+len(it.data) > maxEntryBytes {
-			out.entries = append(out.entries, &sharedEntry{stream: it.stream})
+			out.entries = append(out.entries, &sharedEntry{stream: b.names.Stream(it.typ, it.part)})
 			e = len(out.entries)
 			open[it.typ] = e
 		}
@@ -97,5 +97,5 @@ func (ba *batch) read(reply []any, receipts []Receipt) (known bool, err error) {
 
 func (ba *batch) receipt(i int, seq, entryID string) Receipt {
 	n, _ := strconv.ParseInt(seq, 10, 64) // as the script wrote it
-	return Receipt{Stream: ba.items[i].stream, EntryID: entryID, Seq: n}
+	return Receipt{Stream: ba.entries[ba.entryOf[i]].stream, EntryID: entryID, Seq: n}
 }

@@ -39,6 +39,8 @@ type tenure struct {
 	sub   Subscription
 	log   zerolog.Logger
 	names events.Naming
+	// typeOf is the type of each stream that is read: its name is not spelled anew for each event.
+	typeOf map[string]events.Type
 
 	lease lease
 	hand  *hand
@@ -65,6 +67,12 @@ func newTenure(b *Bus, s Subscription, log zerolog.Logger) *tenure {
 		handled: m.handled.WithLabelValues(s.Group), recreated: m.recreated.WithLabelValues(s.Group),
 		claimed: m.claimed.WithLabelValues(s.Group), lostToTrim: m.lostToTrim.WithLabelValues(s.Group),
 		duplicates: m.duplicates.WithLabelValues(s.Group), handlerSeconds: m.handlerSeconds.WithLabelValues(s.Group),
+	}
+	t.typeOf = make(map[string]events.Type)
+	for part := range t.names.Parts() {
+		for _, typ := range s.Types {
+			t.typeOf[t.names.Stream(typ, part)] = typ
+		}
 	}
 	t.lease = newLease(t)
 	t.acks = newAcker(t)

@@ -41,7 +41,6 @@ type item struct {
 	part         int
 	typ          events.Type
 	id, workflow string
-	stream       string // its key
 	data         []byte
 }
 
@@ -60,7 +59,7 @@ func (b *Bus) encode(evs []events.Event) ([]item, error) {
 				&events.FieldError{Problem: fmt.Sprintf("has %d bytes; at most %d", len(data), events.MaxEventBytes)})
 		}
 		part := b.names.Partition(e.WorkflowID)
-		items[i] = item{part: part, typ: e.Type, id: e.ID, workflow: e.WorkflowID, stream: b.names.Stream(e.Type, part), data: data}
+		items[i] = item{part: part, typ: e.Type, id: e.ID, workflow: e.WorkflowID, data: data}
 	}
 	return items, nil
 }
