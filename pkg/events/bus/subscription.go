@@ -35,7 +35,7 @@ type Subscription struct {
 
 	Concurrency    int           // handlers running at once; 16, or 1 for HandleBatch. Of several Types one has all but one of them at most
 	MaxBatch       int           // messages of one batch; 500
-	Gather         time.Duration // least time between two reads that bring little; 500 µs. A lone event never waits, under load a longer one is fewer, larger batches
+	Gather         time.Duration // least time between two reads that bring little; 1 ms. A lone event never waits, under load a longer one is fewer, larger batches
 	Prefetch       int           // entries in hand at once, about; 1000
 	HandlerTimeout time.Duration // the handler's context ends; 30 s
 	MaxDeliveries  int           // attempts before the dead letter; 5
@@ -63,7 +63,7 @@ func (s Subscription) withDefaults() Subscription {
 	or(&s.MaxBatch, 1)
 	or(&s.Prefetch, 1000)
 	or(&s.MaxDeliveries, 5)
-	orTime(&s.Gather, 500*time.Microsecond)
+	orTime(&s.Gather, time.Millisecond)
 	orTime(&s.HandlerTimeout, 30*time.Second)
 	orTime(&s.BackoffMin, 100*time.Millisecond)
 	orTime(&s.BackoffMax, 30*time.Second)
