@@ -83,12 +83,17 @@ func (t *Tracker) publishing(e Event, now int64) {
 	}
 }
 
-// behind is how many events the slowest group has still to handle; of late ones once
-// all is settled only.
+// behind is how many events the slowest group has still to handle, those counted too
+// that it does not want: who sees one in twenty is as far behind as who sees all. Of late
+// groups it is known once all is settled only.
 func (t *Tracker) behind(settled bool) (most int64) {
+	var all int64 // about what is published: some group wants all of it
 	for _, g := range t.groups {
-		if !g.Late || settled {
-			most = max(most, g.wanted.Load()-g.handled.Load())
+		all = max(all, g.wanted.Load())
+	}
+	for _, g := range t.groups {
+		if wanted := g.wanted.Load(); wanted > 0 && (!g.Late || settled) {
+			most = max(most, (wanted-g.handled.Load())*all/wanted)
 		}
 	}
 	return most
