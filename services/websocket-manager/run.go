@@ -107,7 +107,9 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 	})
 
 	w := live.NewWriter(b.Client(), b.Names(), cfg.limits(), rt.Metrics)
-	consumed := b.Consume(both, bus.Subscription{Group: group, Types: all, HandleBatch: w.Handle, Gather: 2 * time.Millisecond})
+	// Several batches at once: Redis takes from each connection in turn, a part of a large batch at a time.
+	consumed := b.Consume(both, bus.Subscription{Group: group, Types: all, HandleBatch: w.Handle, Gather: 2 * time.Millisecond,
+		Concurrency: 4, MaxBatch: 250})
 	stop()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainClients)
 	defer cancel()

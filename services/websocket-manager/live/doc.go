@@ -2,12 +2,13 @@
 //
 //	group websocket_workers             any replica that has a client for the workflow
 //	one member reads the event          announced ──▶ Hub reads the log from its cursor on
-//	      │ append.lua, atomically          ▲              │ in seq order, holes waited for
+//	      │ ZADD, then append.lua           ▲              │ in seq order, holes waited for
 //	      ▼                                 │              ▼
 //	log (by seq) + row of the list ── PUBLISH         Watch, Watch, ... each pulls at its own pace
 //
 // The group gives each event to one replica, the browser sits on another: so every event goes into its
-// workflow's log in Redis, and the announcement only says that there is something to read. Whatever
+// workflow's log in Redis, and the announcement only says that there is something to read: one for all
+// workflows of a script call, to all replicas, each of which picks those it has a client for. Whatever
 // becomes of an announcement, nothing is lost: a Hub also reads after every (re)subscription and every
 // few seconds. It subscribes first and reads then, so that nothing falls between.
 //

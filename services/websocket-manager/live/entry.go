@@ -18,14 +18,13 @@ type Item struct {
 // Gap reports whether the item stands for events that are not kept.
 func (i Item) Gap() bool { return i.Frame == nil }
 
-// member is an event as the log keeps it. The same event gives the same bytes in every process, so that
-// adding it twice adds it once.
-func member(e events.Event, seq int64) ([]byte, error) {
+// appendMember adds an event as the log keeps it. The same event gives the same bytes in every process, so
+// that adding it to the log twice adds it once.
+func appendMember(out []byte, e events.Event, seq int64) ([]byte, error) {
 	event, err := e.MarshalJSON()
 	if err != nil {
-		return nil, fmt.Errorf("event as JSON: %w", err)
+		return out, fmt.Errorf("event as JSON: %w", err)
 	}
-	out := make([]byte, 0, len(event)+32)
 	out = strconv.AppendInt(append(out, `{"seq":`...), seq, 10)
 	out = append(append(out, `,"event":`...), event...)
 	return append(out, '}'), nil

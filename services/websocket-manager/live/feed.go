@@ -15,8 +15,8 @@ import (
 	"agentbus/pkg/events"
 )
 
-// Feed is a replica's view of the live logs: it is subscribed to the channels of those workflows only
-// that it has a watch for. Its methods may be called from any goroutine.
+// Feed is a replica's view of the live logs: it reads those only that it has a watch for. Its methods may
+// be called from any goroutine.
 type Feed struct {
 	store    *store
 	patience time.Duration
@@ -27,7 +27,7 @@ type Feed struct {
 	wg       sync.WaitGroup
 
 	mu   sync.Mutex
-	hubs map[string]*running // by channel
+	hubs map[string]*running // by workflow
 
 	watching prometheus.Gauge
 }
@@ -77,14 +77,23 @@ func (f *Feed) listen() {
 			channel = m.Channel
 		}
 		if channel == listChannel {
-			f.list.changed(strings.Fields(id)...)
+			ids := strings.Fields(id)
+			f.list.changed(ids...)
+			f.wake(ids...)
 			continue
 		}
-		f.mu.Lock()
-		if h := f.hubs[channel]; h != nil {
+		f.wake(strings.TrimPrefix(channel, f.store.names.LiveChannel("")))
+	}
+}
+
+// wake makes the hubs of those workflows read that have one here.
+func (f *Feed) wake(workflowIDs ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, id := range workflowIDs {
+		if h := f.hubs[id]; h != nil {
 			h.wake()
 		}
-		f.mu.Unlock()
 	}
 }
 
@@ -105,13 +114,15 @@ func (f *Feed) Watch(ctx context.Context, workflowID string, since int64, signal
 	channel := f.store.names.LiveChannel(workflowID)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	r := f.hubs[channel]
+	r := f.hubs[workflowID]
 	if r == nil {
 		hubCtx, stop := context.WithCancel(f.ctx)
 		r = &running{newHub(workflowID, f.store, f.patience), stop}
-		f.hubs[channel] = r
+		f.hubs[workflowID] = r
 		f.watching.Inc()
 		f.wg.Go(func() { r.run(hubCtx) })
+		// Announced is in the list's channel, which is subscribed by then. The workflow's own says when the hub
+		// can begin, the first time and after each loss of the connection, and earlier versions announce there.
 		// An error means that the connection is down: the channel is remembered and subscribed when it
 		// is up again, and listen is told.
 		_ = f.pubsub.Subscribe(ctx, channel)
@@ -133,8 +144,8 @@ func (f *Feed) release(w *Watch) {
 	left := len(w.hub.watches)
 	w.hub.mu.Unlock()
 	if had && left == 0 {
-		f.hubs[channel].stop()
-		delete(f.hubs, channel)
+		f.hubs[w.hub.workflowID].stop()
+		delete(f.hubs, w.hub.workflowID)
 		f.watching.Dec()
 		_ = f.pubsub.Unsubscribe(f.ctx, channel)
 	}

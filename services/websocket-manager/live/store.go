@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/redis/go-redis/v9"
 
@@ -118,14 +117,9 @@ func (s *store) rows(ctx context.Context, ids []string) (map[string]json.RawMess
 		if len(found[i].Val()) == 0 {
 			continue
 		}
-		row := map[string]any{"workflow_id": id}
-		for field, text := range found[i].Val() {
-			_, value, _ := strings.Cut(text, " ") // behind the number it is from
-			row[field] = json.RawMessage(value)
-		}
-		raw, err := json.Marshal(row)
+		raw, err := rowOf(id, found[i].Val())
 		if err != nil {
-			return nil, fmt.Errorf("row of %s: %w", id, err)
+			return nil, err
 		}
 		out[id] = raw
 	}
