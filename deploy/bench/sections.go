@@ -214,27 +214,34 @@ var errPoison = errors.New("of one event in a hundred")
 func cost(ctx context.Context, s *suite) error {
 	half := s.load()
 	half.For /= 2
+	poison := contender.BusOptions{Handle: func(n int) error {
+		if n%100 == 0 {
+			return bus.Permanent(errPoison)
+		}
+		return nil
+	}}
 	for _, c := range []struct {
-		name  string
-		start starter
+		name, load string
+		start      starter
 	}{
-		{"nothing: bare, not acknowledged", withBare(contender.BareOptions{NoAck: true})},
-		{"+ acknowledgement: the bare loop", withBare(contender.BareOptions{})},
-		{"+ admission: numbers, ids known again", withBare(contender.BareOptions{Admit: true})},
-		{"+ all the rest: the bus", theBus(contender.BusOptions{})},
-		{"+ one event in a hundred a dead letter", theBus(contender.BusOptions{Handle: func(n int) error {
-			if n%100 == 0 {
-				return bus.Permanent(errPoison)
-			}
-			return nil
-		}})},
+		{"nothing: bare, not acknowledged", publishers, withBare(contender.BareOptions{NoAck: true})},
+		{"+ acknowledgement: the bare loop", publishers, withBare(contender.BareOptions{})},
+		{"+ admission: numbers, ids known again", publishers, withBare(contender.BareOptions{Admit: true})},
+		{"+ all the rest: the bus", publishers, theBus(contender.BusOptions{})},
+		{"+ one event in a hundred a dead letter", publishers, theBus(poison)},
+		{"the bus, an entry for each event", batched, theBus(contender.BusOptions{EventsPerEntry: 1})},
+		{"the bus, events share entries", batched, theBus(contender.BusOptions{})},
+		{"+ one event in a hundred a dead letter", batched, theBus(poison)},
 	} {
 		l := half
+		if c.load == batched {
+			l.Batch = 16
+		}
 		r, err := s.contend(ctx, l, groups, c.start)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		s.report.add(c.name, publishers, r)
+		s.report.add(c.name, c.load, r)
 	}
 	for _, class := range []string{"fsync", "replica"} {
 		r, err := s.durable(ctx, half, class)

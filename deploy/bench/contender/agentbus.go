@@ -24,9 +24,10 @@ type agentbus struct {
 
 // BusOptions vary the bus.
 type BusOptions struct {
-	Members    int    // of each group; 1
-	Durability string // BUS_DURABILITY
-	Handle     func(n int) error
+	Members        int    // of each group; 1
+	Durability     string // BUS_DURABILITY
+	EventsPerEntry int    // BUS_EVENTS_PER_ENTRY
+	Handle         func(n int) error
 }
 
 // Agentbus starts a publisher and the members of the groups in this process.
@@ -36,7 +37,7 @@ func Agentbus(ctx context.Context, s Setup, o BusOptions) (Contender, error) {
 		return nil, err
 	}
 	open := func() (*bus.Bus, error) {
-		return bus.Open(ctx, bus.Config{URL: s.URL, Durability: o.Durability, Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()})
+		return bus.Open(ctx, bus.Config{URL: s.URL, Durability: o.Durability, EventsPerEntry: o.EventsPerEntry, Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()})
 	}
 	consuming, stop := context.WithCancel(ctx)
 	a := &agentbus{stop: stop, errs: make([]error, s.Groups*max(o.Members, 1))}

@@ -36,7 +36,7 @@ type bareCall struct {
 // BareOptions vary the bare loop.
 type BareOptions struct {
 	NoAck bool // groups acknowledge nothing
-	Admit bool // events are added by the bus's publisher: each gets a number, and ids are known again
+	Admit bool // events are added by the bus's publisher, an entry each: they get numbers, and ids are known again
 }
 
 // Bare starts it.
@@ -52,7 +52,7 @@ func Bare(ctx context.Context, s Setup, o BareOptions) (Contender, error) {
 	running, stop := context.WithCancel(ctx)
 	b := &bare{rdb: rdb, stop: stop, calls: make(chan bareCall, workload.Publishers), noAck: o.NoAck}
 	if o.Admit {
-		if b.admit, err = bus.Open(ctx, bus.Config{URL: s.URL, Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()}); err != nil {
+		if b.admit, err = bus.Open(ctx, bus.Config{URL: s.URL, EventsPerEntry: 1, Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()}); err != nil {
 			return nil, err
 		}
 	}
