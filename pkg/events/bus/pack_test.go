@@ -72,7 +72,7 @@ func TestEventsPublishedTogetherShareAnEntry(t *testing.T) {
 				t.Errorf("%s of %s reads as %+v, %v", m.ID, typ, messages, err)
 			}
 			for _, got := range messages {
-				if want := list[got.Seq-1]; got.Event.ID != want.ID || string(got.Raw) != string(encode(t, want)) {
+				if want := list[got.Seq-1]; got.Event.ID != want.ID || string(got.Raw) != encode(t, want) {
 					t.Errorf("seq %d is %s; want %s", got.Seq, got.Raw, encode(t, want))
 				}
 			}
@@ -401,13 +401,13 @@ func TestASharedEntryThatIsNone(t *testing.T) {
 	t.Parallel()
 	one, two := encode(t, event(t, "wf-1", 1)), encode(t, event(t, "wf-2", 2))
 	for name, tc := range map[string]struct{ data, seq, says string }{
-		"an array without seq":  {"[" + string(one) + "]", "", "must be a JSON object, is an array"},
-		"more numbers":          {"[" + string(one) + "]", "1 2", "more numbers"},
-		"fewer numbers":         {"[" + string(one) + "," + string(two) + "," + string(one) + "]", "1 2", "fewer numbers"},
-		"a number that is none": {"[" + string(one) + "," + string(two) + "]", "1 x", "must be a number from 1"},
-		"an event that is none": {"[" + string(one) + `,{"id":"x"}]`, "1 2", "id"},
-		"no array":              {string(one), "1 2", "is not valid JSON"},
-		"an unfinished array":   {"[" + string(one) + "," + string(two), "1 2", "is not valid JSON"},
+		"an array without seq":  {"[" + one + "]", "", "must be a JSON object, is an array"},
+		"more numbers":          {"[" + one + "]", "1 2", "more numbers"},
+		"fewer numbers":         {"[" + one + "," + two + "," + one + "]", "1 2", "fewer numbers"},
+		"a number that is none": {"[" + one + "," + two + "]", "1 x", "must be a number from 1"},
+		"an event that is none": {"[" + one + `,{"id":"x"}]`, "1 2", "id"},
+		"no array":              {one, "1 2", "is not valid JSON"},
+		"an unfinished array":   {"[" + one + "," + two, "1 2", "is not valid JSON"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
