@@ -33,7 +33,7 @@ func others(ctx context.Context, s *suite) error {
 	}{
 		{bare, 1, withBare(contender.BareOptions{})}, {ours, 1, theBus(contender.BusOptions{})},
 		{bare, 16, withBare(contender.BareOptions{})}, {ours, 16, theBus(contender.BusOptions{})},
-		{naive, 1, contender.Naive}, {mill, 1, contender.Watermill}, {jet, 1, contender.JetStream}, {jet, 16, contender.JetStream},
+		{naive, 1, contender.Naive}, {mill, 1, contender.Watermill}, {mill, 16, contender.Watermill}, {jet, 1, contender.JetStream}, {jet, 16, contender.JetStream},
 	}
 	results := make([][]workload.Result, len(contenders))
 	for range s.rounds {
@@ -66,7 +66,7 @@ func others(ctx context.Context, s *suite) error {
 	for _, t := range []struct {
 		peer, load string
 		atLeast    float64
-	}{{bare, publishers, .6}, {bare, batched, .6}, {mill, publishers, 10}, {jet, publishers, 3}, {jet, batched, 3}} {
+	}{{bare, publishers, .6}, {bare, batched, .6}, {mill, publishers, 10}, {mill, batched, 10}, {jet, publishers, 3}, {jet, batched, 3}} {
 		s.report.target(fmt.Sprintf("agentbus / %s, %s", t.peer, t.load), rate[ours+t.load]/rate[t.peer+t.load], "times", t.atLeast, false)
 	}
 	s.report.note("CPU per event is of this process, publishers and groups, and of the server. Medians of the runs, in turns.")
