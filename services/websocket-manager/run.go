@@ -107,7 +107,7 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 	})
 
 	w := live.NewWriter(b.Client(), b.Names(), cfg.limits(), rt.Metrics)
-	// Several batches at once: Redis takes from each connection in turn, a part of a large batch at a time.
+	// Several batches at once: under load the round trip to Redis takes longer than its work.
 	consumed := b.Consume(both, bus.Subscription{Group: group, Types: all, HandleBatch: w.Handle, Gather: 2 * time.Millisecond,
 		Concurrency: 4, MaxBatch: 250})
 	stop()
