@@ -58,19 +58,19 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		return nil, fieldErrorf("data", "is not valid JSON")
 	}
 	out := make([]byte, 0, 256+len(e.Data))
-	out = appendString(append(out, `{"id":`...), e.ID)
-	out = appendString(append(out, `,"type":`...), string(e.Type))
-	out = appendString(append(out, `,"workflow_id":`...), e.WorkflowID)
+	out = AppendString(append(out, `{"id":`...), e.ID)
+	out = AppendString(append(out, `,"type":`...), string(e.Type))
+	out = AppendString(append(out, `,"workflow_id":`...), e.WorkflowID)
 	out = append(out, `,"timestamp":"`...)
 	out = e.Timestamp.AppendFormat(out, time.RFC3339Nano)
 	out = append(append(out, `","data":`...), e.Data...)
-	out = appendString(append(out, `,"source_agent":`...), e.SourceAgent)
+	out = AppendString(append(out, `,"source_agent":`...), e.SourceAgent)
 	if len(e.Metadata) > 0 {
 		between := byte('{')
 		out = append(out, `,"metadata":`...)
 		for _, key := range slices.Sorted(maps.Keys(e.Metadata)) { // the same event gives the same bytes
-			out = append(appendString(append(out, between), key), ':')
-			out = appendString(out, e.Metadata[key])
+			out = append(AppendString(append(out, between), key), ':')
+			out = AppendString(out, e.Metadata[key])
 			between = ','
 		}
 		out = append(out, '}')
@@ -85,8 +85,9 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	return append(out, '}'), nil
 }
 
-// appendString writes s as a JSON string. A valid event's strings need no escaping.
-func appendString(out []byte, s string) []byte {
+// AppendString appends s as the JSON string that encoding/json makes of it, without its help
+// where nothing needs escaping, as in a valid event's names and ids.
+func AppendString(out []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
 			quoted, _ := json.Marshal(s) // a string always can

@@ -40,36 +40,19 @@ func newRow(index int, m bus.Message) (row, error) {
 	return r, err
 }
 
-// appendMetadata writes m as JSON, nothing when it is empty. Nearly each event has some, which is written
-// without reflection and without sorting as long as nothing needs an escape.
+// appendMetadata writes m as JSON, nothing when it is empty. Nearly each event has some, so it is written
+// without reflection and without sorting.
 func appendMetadata(out []byte, m map[string]string) []byte {
-	from := len(out)
+	if len(m) == 0 {
+		return out
+	}
+	between := byte('{')
 	for key, value := range m {
-		if !bare(key) || !bare(value) {
-			whole, _ := json.Marshal(m) // strings always can
-			return append(out[:from], whole...)
-		}
-		between := byte(',')
-		if len(out) == from {
-			between = '{'
-		}
-		out = append(append(append(out, between, '"'), key...), `":"`...)
-		out = append(append(out, value...), '"')
+		out = append(events.AppendString(append(out, between), key), ':')
+		out = events.AppendString(out, value)
+		between = ','
 	}
-	if len(m) > 0 {
-		out = append(out, '}')
-	}
-	return out
-}
-
-// bare says that s stands in a JSON string as it is.
-func bare(s string) bool {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			return false
-		}
-	}
-	return true
+	return append(out, '}')
 }
 
 // jsonText is v as JSON, nil when it holds nothing.

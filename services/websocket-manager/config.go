@@ -27,7 +27,7 @@ type Config struct {
 	MaxPerAddr   int           `envconfig:"WS_MAX_PER_ADDRESS" default:"1000" unit:"clients" desc:"connections of one client address"`
 	UpgradeRate  int           `envconfig:"WS_UPGRADES_PER_SECOND" default:"500" unit:"clients" desc:"new connections per second, and twice that at once"`
 	Proxies      []string      `envconfig:"TRUSTED_PROXIES" desc:"networks such as 10.0.0.0/8 of load balancers whose X-Forwarded-For names the client's address"`
-	MaxLag       int64         `envconfig:"WS_MAX_LAG" default:"1000" unit:"events" desc:"a client further behind than this, after it had caught up, is cut off with 4408"`
+	MaxLag       int64         `envconfig:"WS_MAX_LAG" default:"1000" unit:"events" desc:"a client that takes over 1 s for what it is given, and is further behind than this by then, is cut off with 4408"`
 	WriteTimeout time.Duration `envconfig:"WS_WRITE_TIMEOUT" default:"10s" desc:"a client that takes no frame for so long is dropped"`
 	PingEvery    time.Duration `envconfig:"WS_PING_EVERY" default:"20s" desc:"pause between pings, and the time for an answer"`
 }

@@ -17,6 +17,7 @@ import (
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
+	"agentbus/services/websocket-manager/live"
 )
 
 // TestEachEventOnceInOrder has two replicas share the reading while clients on both follow the same
@@ -240,6 +241,7 @@ func TestSlowClientIsCutOff(t *testing.T) {
 		}
 	}
 	wg.Wait()
+	<-time.After(live.SlowPage) // however fast all that was
 	last := int64(0)
 	for {
 		f, err := slow.read()
@@ -255,6 +257,28 @@ func TestSlowClientIsCutOff(t *testing.T) {
 		t.Fatalf("the slow client got all %d events", n)
 	}
 	r.dial(t, fmt.Sprintf("?workflow_id=wf&since=%d", last)).course("wf", last, n) // it resumes
+}
+
+// TestABurstCutsNobodyOff: what comes at once puts everybody behind, and is nobody's fault.
+func TestABurstCutsNobodyOff(t *testing.T) {
+	t.Parallel()
+	s := newSystem(t)
+	s.cfg.MaxLag = 10
+	r := s.replica(t)
+	c := r.dial(t, "?workflow_id=wf")
+	c.await("live")
+	const n = 200
+	burst := make([]events.Event, n)
+	for i := range burst {
+		var err error
+		if burst[i], err = events.New(events.WorkflowProgressed, "wf", "tester", &events.WorkflowProgressedData{Percent: i % 100, Stage: events.Audit}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.bus.Publish(t.Context(), burst...); err != nil {
+		t.Fatal(err)
+	}
+	c.course("wf", 0, n)
 }
 
 func TestClientThatNeverReadsIsDropped(t *testing.T) {

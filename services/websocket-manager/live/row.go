@@ -33,15 +33,7 @@ type text []byte
 
 func newText(out []byte, seq int64) text { return strconv.AppendInt(out, seq, 10) }
 
-func (t text) string(s string) text {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			quoted, _ := json.Marshal(s) // a string always can
-			return append(append(t, '\n'), quoted...)
-		}
-	}
-	return append(append(append(t, "\n\""...), s...), '"')
-}
+func (t text) string(s string) text { return events.AppendString(append(t, '\n'), s) }
 
 func (t text) number(n int64) text { return strconv.AppendInt(append(t, '\n'), n, 10) }
 

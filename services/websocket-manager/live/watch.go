@@ -1,6 +1,9 @@
 package live
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Watch is one client's place in one workflow. Next and Lag are for one goroutine at a time.
 type Watch struct {
@@ -82,6 +85,16 @@ func (w *Watch) Lag() int64 {
 		return 0
 	}
 	return max(w.hub.seq.at-w.at, 0)
+}
+
+// SlowPage is how long a client may take for what it is given at once.
+const SlowPage = time.Second
+
+// Slow reports whether a client that began to be given a page then, and has it now, is too slow: it took
+// longer than [SlowPage], and is more than most events behind by now. How much came at once is not held
+// against it: a batch of any size puts everybody behind for a moment.
+func (w *Watch) Slow(began time.Time, most int64) bool {
+	return time.Since(began) > SlowPage && w.Lag() > most
 }
 
 // Close ends the watch. The hub of a workflow that nobody watches ends with it.

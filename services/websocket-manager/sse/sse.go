@@ -109,6 +109,7 @@ func (s *Server) follow(ctx context.Context, st *stream, watch *live.Watch, id s
 		st.frame(0, map[string]any{"type": "reset", "workflow_id": id})
 	}
 	for st.err == nil {
+		began := time.Now()
 		items, caughtUp, err := watch.Next(ctx)
 		for _, it := range items {
 			if it.Gap() {
@@ -121,11 +122,11 @@ func (s *Server) follow(ctx context.Context, st *stream, watch *live.Watch, id s
 			st.frame(watch.At(), map[string]any{"type": "live", "workflow_id": id, "seq": watch.At()})
 		}
 		st.flush()
-		if len(items) > 0 && watch.Lag() <= s.cfg.MaxLag {
-			continue
-		}
-		if watch.Lag() > s.cfg.MaxLag {
+		if watch.Slow(began, s.cfg.MaxLag) {
 			return // it comes back by itself and is served from where it was
+		}
+		if len(items) > 0 {
+			continue
 		}
 		var again <-chan time.Time
 		if err != nil {

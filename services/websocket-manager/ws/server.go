@@ -37,7 +37,7 @@ type Config struct {
 	UpgradesPerSecond int            // new connections; 500, and twice that at once
 	TrustedProxies    []netip.Prefix // whose X-Forwarded-For names the client's address
 	MaxSubscriptions  int            // of one connection; 64
-	MaxLag            int64          // events a client may be behind after it had caught up; 1000
+	MaxLag            int64          // events a client may be behind after it had caught up and took long over a page, see live.Watch; 1000
 	WriteTimeout      time.Duration  // for one frame; 10 s
 	PingEvery         time.Duration  // and the same again for the answer; 20 s
 }

@@ -64,10 +64,7 @@ func (c *session) turn() (more bool, err error) {
 
 // page writes what comes next of one workflow.
 func (c *session) page(id string, w *live.Watch) (wrote bool, err error) {
-	if w.Lag() > c.server.cfg.MaxLag {
-		c.close("slow", closeSlow, "too slow: connect again with the last number seen")
-		return false, errSlow
-	}
+	began := time.Now()
 	items, caughtUp, err := w.Next(c.ctx)
 	if err != nil { // Redis: the client keeps its place and is served when it answers again
 		time.AfterFunc(retryEvery, c.signal)
@@ -85,6 +82,10 @@ func (c *session) page(id string, w *live.Watch) (wrote bool, err error) {
 	}
 	if caughtUp {
 		err = c.send("control", liveFrame{"live", id, w.At()})
+	}
+	if err == nil && w.Slow(began, c.server.cfg.MaxLag) {
+		c.close("slow", closeSlow, "too slow: connect again with the last number seen")
+		return false, errSlow
 	}
 	return len(items) > 0, err
 }
