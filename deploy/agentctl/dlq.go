@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 func (a *app) dlqCommand() *cobra.Command {
@@ -45,8 +46,8 @@ func (f *letterFlags) act(c *cobra.Command) {
 }
 
 // filter is what the flags and ids say.
-func (f *letterFlags) filter(ids []string, now time.Time) (bus.LetterFilter, error) {
-	out := bus.LetterFilter{IDs: ids, Class: f.class, WorkflowID: f.workflow, Limit: 1 << 30}
+func (f *letterFlags) filter(ids []string, now time.Time) (inspect.LetterFilter, error) {
+	out := inspect.LetterFilter{IDs: ids, Class: f.class, WorkflowID: f.workflow, Limit: 1 << 30}
 	for text, into := range map[*string]*time.Time{&f.since: &out.Since, &f.until: &out.Until} {
 		if *text == "" {
 			continue
@@ -72,7 +73,7 @@ func (a *app) withGroup(ctx context.Context, group string, do func(*bus.Bus) err
 		return err
 	}
 	defer func() { _ = b.Close() }()
-	groups, err := b.Groups(ctx)
+	groups, err := inspect.New(b).Groups(ctx)
 	if err != nil {
 		return err
 	}
@@ -100,7 +101,7 @@ func (a *app) lettersCommand() *cobra.Command {
 			return a.withGroup(cmd.Context(), group, func(b *bus.Bus) error {
 				names := []string{group}
 				if group == "" {
-					groups, err := b.Groups(cmd.Context())
+					groups, err := inspect.New(b).Groups(cmd.Context())
 					if err != nil {
 						return err
 					}
@@ -109,9 +110,9 @@ func (a *app) lettersCommand() *cobra.Command {
 						names = append(names, g.Group)
 					}
 				}
-				var all []bus.DeadLetter
+				var all []inspect.DeadLetter
 				for _, name := range names {
-					letters, err := b.DeadLetters(cmd.Context(), name, filter)
+					letters, err := inspect.New(b).DeadLetters(cmd.Context(), name, filter)
 					if err != nil {
 						return err
 					}
@@ -130,7 +131,7 @@ func (a *app) letterCommand() *cobra.Command {
 		Use: "show GROUP ID", Short: "Show a dead letter with the event as it came", Args: usage(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withGroup(cmd.Context(), args[0], func(b *bus.Bus) error {
-				letters, err := b.DeadLetters(cmd.Context(), args[0], bus.LetterFilter{IDs: args[1:], Limit: 1})
+				letters, err := inspect.New(b).DeadLetters(cmd.Context(), args[0], inspect.LetterFilter{IDs: args[1:], Limit: 1})
 				if err != nil {
 					return err
 				}
@@ -155,14 +156,14 @@ func (a *app) replayCommand() *cobra.Command {
 		`  agentctl dlq replay db_writers 0/1700000000000-0
   agentctl dlq replay db_writers --class error --since 1h --rate 100 --dry-run`,
 		func(ctx context.Context, b *bus.Bus, group, id string) error {
-			return b.Replay(ctx, group, id, "agentctl "+envOr("USER", "unknown"))
+			return inspect.New(b).Replay(ctx, group, id, "agentctl "+envOr("USER", "unknown"))
 		})
 }
 
 func (a *app) dropCommand() *cobra.Command {
 	return a.actCommand("drop", "Delete dead letters for good",
 		"  agentctl dlq drop db_writers --class malformed --until 168h", func(ctx context.Context, b *bus.Bus, group, id string) error {
-			return b.Drop(ctx, group, id)
+			return inspect.New(b).Drop(ctx, group, id)
 		})
 }
 
@@ -185,12 +186,12 @@ func (a *app) actCommand(verb, short, example string, do func(ctx context.Contex
 				return err
 			}
 			return a.withGroup(cmd.Context(), group, func(b *bus.Bus) error {
-				letters, err := b.DeadLetters(cmd.Context(), group, filter)
+				letters, err := inspect.New(b).DeadLetters(cmd.Context(), group, filter)
 				if err != nil {
 					return err
 				}
 				for _, id := range ids {
-					if !slices.ContainsFunc(letters, func(l bus.DeadLetter) bool { return l.ID == id }) {
+					if !slices.ContainsFunc(letters, func(l inspect.DeadLetter) bool { return l.ID == id }) {
 						return noLetter(group, id)
 					}
 				}
@@ -209,7 +210,7 @@ func (a *app) actCommand(verb, short, example string, do func(ctx context.Contex
 }
 
 // act goes through the letters at the rate. One that is gone was dealt with by somebody else.
-func (a *app) act(ctx context.Context, verb string, letters []bus.DeadLetter, rate float64, do func(id string) error) error {
+func (a *app) act(ctx context.Context, verb string, letters []inspect.DeadLetter, rate float64, do func(id string) error) error {
 	past := map[string]string{"replay": "replayed", "drop": "dropped"}[verb]
 	done := 0
 	report := func() {
@@ -235,7 +236,7 @@ func (a *app) act(ctx context.Context, verb string, letters []bus.DeadLetter, ra
 			err = do(l.ID)
 		}
 		switch {
-		case errors.Is(err, bus.ErrNotFound):
+		case errors.Is(err, inspect.ErrNotFound):
 			continue
 		case err != nil:
 			report()
@@ -254,11 +255,11 @@ func (a *app) act(ctx context.Context, verb string, letters []bus.DeadLetter, ra
 
 // shownLetter is a dead letter in JSON output: its data as JSON where it is some, else as text.
 type shownLetter struct {
-	bus.DeadLetter
+	inspect.DeadLetter
 	Data any `json:"data"`
 }
 
-func shownLetterOf(l bus.DeadLetter) shownLetter {
+func shownLetterOf(l inspect.DeadLetter) shownLetter {
 	switch {
 	case json.Valid(l.Data):
 		return shownLetter{l, json.RawMessage(l.Data)}
@@ -268,7 +269,7 @@ func shownLetterOf(l bus.DeadLetter) shownLetter {
 	return shownLetter{l, l.Data} // base64
 }
 
-func (a *app) printLetters(letters []bus.DeadLetter) error {
+func (a *app) printLetters(letters []inspect.DeadLetter) error {
 	rows := [][]string{{"ID", "GROUP", "CLASS", "TYPE", "WORKFLOW", "TRIES", "DIED", "ERROR"}}
 	for _, l := range letters {
 		if a.json() {
@@ -289,7 +290,7 @@ func (a *app) printLetters(letters []bus.DeadLetter) error {
 	return table(a.out, rows...)
 }
 
-func (a *app) printLetter(l bus.DeadLetter) error {
+func (a *app) printLetter(l inspect.DeadLetter) error {
 	seq := "-"
 	if l.Seq > 0 {
 		seq = fmt.Sprint(l.Seq)

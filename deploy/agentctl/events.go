@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 func (a *app) eventsCommand() *cobra.Command {
@@ -57,7 +57,7 @@ of one; without a pattern all events are shown.`,
 				fmt.Fprintf(a.err, "%s; Ctrl-C ends\n", count(len(types), "type of event", "types of events"))
 			}
 			shown := 0
-			err = b.Tail(ctx, types, from, func(m bus.Message) error {
+			err = consumer.Tail(ctx, b, consumer.Tailing{Types: types, From: from}, func(m consumer.Message) error {
 				if workflow != "" && m.Event.WorkflowID != workflow {
 					return nil
 				}
@@ -98,7 +98,7 @@ type shownEvent struct {
 	Event   json.RawMessage `json:"event"`
 }
 
-func (a *app) printEvent(m bus.Message) error {
+func (a *app) printEvent(m consumer.Message) error {
 	if a.json() {
 		return a.print(shownEvent{m.Stream, m.EntryID, m.Seq, m.Raw})
 	}

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/spf13/cobra"
+	"agentbus/pkg/events/bus/inspect"
 
-	"agentbus/pkg/events/bus"
+	"github.com/spf13/cobra"
 )
 
 func (a *app) groupsCommand() *cobra.Command {
@@ -30,9 +30,10 @@ where one does not. With --at-once all count as members that have not taken leav
 				return err
 			}
 			defer func() { _ = b.Close() }()
-			look := b.Survey
+			operator := inspect.New(b)
+			look := operator.Survey
 			if atOnce {
-				look = b.Groups
+				look = operator.Groups
 			}
 			groups, err := look(cmd.Context())
 			if err != nil {
@@ -46,7 +47,7 @@ where one does not. With --at-once all count as members that have not taken leav
 	return c
 }
 
-func (a *app) printGroups(groups []bus.GroupStatus) error {
+func (a *app) printGroups(groups []inspect.GroupStatus) error {
 	rows := [][]string{{"GROUP", "MEMBERS", "SUSPECT", "LAG", "PENDING", "OLDEST", "DEAD"}}
 	for _, g := range groups {
 		if a.json() {

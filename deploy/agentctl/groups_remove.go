@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/spf13/cobra"
+	"agentbus/pkg/events/bus/inspect"
 
-	"agentbus/pkg/events/bus"
+	"github.com/spf13/cobra"
 )
 
 func (a *app) removeGroupCommand() *cobra.Command {
@@ -35,7 +35,7 @@ there are dead letters: replay or drop those first, or delete them too with
 				return err
 			}
 			defer func() { _ = b.Close() }()
-			held, err := b.Holdings(cmd.Context(), group)
+			held, err := inspect.New(b).Holdings(cmd.Context(), group)
 			if err != nil {
 				return err
 			}
@@ -57,7 +57,7 @@ there are dead letters: replay or drop those first, or delete them too with
 			if len(held.Members) > 0 && !a.json() {
 				fmt.Fprintf(a.err, "watching for 15 s that none of its members lives: %s\n", strings.Join(held.Members, ", "))
 			}
-			if err := b.RemoveGroup(cmd.Context(), group, withLetters); err != nil {
+			if err := inspect.New(b).RemoveGroup(cmd.Context(), group, withLetters); err != nil {
 				return err
 			}
 			if a.json() {
@@ -74,7 +74,7 @@ there are dead letters: replay or drop those first, or delete them too with
 }
 
 // confirm asks the person at the terminal.
-func (a *app) confirm(held bus.Holdings) error {
+func (a *app) confirm(held inspect.Holdings) error {
 	if !terminal(a.in) {
 		return usagef("say --yes to remove %s without being asked; --dry-run shows what would go", held.Group)
 	}
@@ -91,7 +91,7 @@ func (a *app) confirm(held bus.Holdings) error {
 
 // printHoldings shows where a group stands: each stream where something waits, and
 // the sum.
-func (a *app) printHoldings(held bus.Holdings) error {
+func (a *app) printHoldings(held inspect.Holdings) error {
 	if a.json() {
 		return a.print(held)
 	}
@@ -111,7 +111,7 @@ func (a *app) printHoldings(held bus.Holdings) error {
 	return err
 }
 
-func membersOf(held bus.Holdings) string {
+func membersOf(held inspect.Holdings) string {
 	if len(held.Members) == 0 {
 		return ", no members"
 	}

@@ -13,6 +13,7 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 func TestMain(m *testing.M) { servertest.Main(m) }
@@ -25,7 +26,7 @@ func consumed(t *testing.T, b *bus.Bus, group string) (stop func()) {
 	handled := make(chan struct{})
 	first := sync.OnceFunc(func() { close(handled) })
 	go func() {
-		done <- b.Consume(ctx, bus.Subscription{Group: group, Types: []events.Type{events.WorkflowProgressed}, Handle: func(context.Context, bus.Message) error {
+		done <- consumer.Run(ctx, b, consumer.Subscription{Group: group, Types: []events.Type{events.WorkflowProgressed}, Handle: func(context.Context, consumer.Message) error {
 			first()
 			return nil
 		}})

@@ -11,7 +11,7 @@ import (
 	"agentbus/deploy/bench/stack"
 	"agentbus/deploy/bench/workload"
 	"agentbus/pkg/devserver"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 const (
@@ -216,7 +216,7 @@ func cost(ctx context.Context, s *suite) error {
 	half.For /= 2
 	poison := contender.BusOptions{Handle: func(n int) error {
 		if n%100 == 0 {
-			return bus.Permanent(errPoison)
+			return consumer.Permanent(errPoison)
 		}
 		return nil
 	}}

@@ -11,6 +11,8 @@ import (
 	"agentbus/deploy/agentctl/ledger"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 // TestClocksJump: one producer's clock is five minutes slow, another's five
@@ -23,7 +25,7 @@ func TestClocksJump(t *testing.T) {
 	l := ledger.New("writers")
 	s := &sink{l: l, group: "writers"}
 	release := make(chan struct{})
-	handle := func(ctx context.Context, m bus.Message) error {
+	handle := func(ctx context.Context, m consumer.Message) error {
 		select {
 		case <-release:
 			return s.handle(ctx, m)
@@ -35,12 +37,12 @@ func TestClocksJump(t *testing.T) {
 	reg := prometheus.NewRegistry()
 	var b *bus.Bus
 	for i := range 2 {
-		cfg := bus.Config{URL: shim.srv.URL, Retention: time.Second}
+		cfg := bus.Config{URL: shim.srv.URL, Retention: "1s"}
 		if i == 0 {
 			cfg.Metrics = reg
 		}
 		b = open(t, cfg, nil)
-		consume(t, b, bus.Subscription{Group: "writers", Prefetch: 50, HandlerTimeout: 5 * time.Minute, Handle: handle})
+		consume(t, b, consumer.Subscription{Group: "writers", Prefetch: 50, HandlerTimeout: 5 * time.Minute, Handle: handle})
 	}
 	admin := client(t, shim.srv.URL)
 	published := 0
@@ -59,7 +61,7 @@ func TestClocksJump(t *testing.T) {
 		}
 		// Longer than a member needs to be taken for dead, or the stream to be trimmed.
 		hold(t, claimTime)
-		groups, err := b.Groups(t.Context())
+		groups, err := inspect.New(b).Groups(t.Context())
 		if err != nil || len(groups) != 1 || groups[0].OldestAge < 0 {
 			t.Errorf("clock off by %v: groups %+v, %v; want one, of an age that is not negative", shift, groups, err)
 		}

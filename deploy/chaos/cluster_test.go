@@ -17,6 +17,7 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // clusterPartitions spread over the three masters.
@@ -96,7 +97,7 @@ func startClustered(t *testing.T, durability string) *clustered {
 	for _, group := range bothGroups {
 		s := &sink{l: c.l, group: group, once: true}
 		for range 2 {
-			consume(t, open(t, cfg, c.logs), bus.Subscription{Group: group, Handle: s.handle})
+			consume(t, open(t, cfg, c.logs), consumer.Subscription{Group: group, Handle: s.handle})
 		}
 	}
 	c.producer = open(t, cfg, c.logs)

@@ -12,7 +12,7 @@ import (
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // TestRedisLosesData: the data goes under load, by FLUSHALL, by DEL of a stream, by
@@ -151,7 +151,7 @@ func decoded(t *testing.T, entries []redis.XMessage) []events.Event {
 	t.Helper()
 	list := make([]events.Event, 0, len(entries))
 	for _, entry := range entries {
-		found, err := bus.MessagesOf("", entry)
+		found, err := consumer.Messages("", entry)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,8 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 // TestNoisyType: one type comes at a hundred times the rate of another and at more
@@ -24,7 +26,7 @@ func TestNoisyType(t *testing.T) {
 	l := ledger.New("writers")
 	s := &sink{l: l, group: "writers"}
 	var way latencies
-	handle := func(ctx context.Context, m bus.Message) error {
+	handle := func(ctx context.Context, m consumer.Message) error {
 		select { // what a sink takes
 		case <-time.After(handling):
 		case <-ctx.Done():
@@ -34,7 +36,7 @@ func TestNoisyType(t *testing.T) {
 		return s.handle(ctx, m)
 	}
 	for range 2 {
-		consume(t, open(t, bus.Config{URL: srv.URL}, nil), bus.Subscription{Group: "writers", Concurrency: 8, Handle: handle})
+		consume(t, open(t, bus.Config{URL: srv.URL}, nil), consumer.Subscription{Group: "writers", Concurrency: 8, Handle: handle})
 	}
 	b, noise := open(t, bus.Config{URL: srv.URL}, nil), open(t, bus.Config{URL: srv.URL}, nil)
 	servertest.Eventually(t, 10*time.Second, settled(b, "writers"))
@@ -126,7 +128,7 @@ func (ls *latencies) p99(t testing.TB, n int) time.Duration {
 // backlog is what a group has not read yet, and what its members hold.
 func backlog(t testing.TB, b *bus.Bus, group string) int64 {
 	t.Helper()
-	all, err := b.Groups(t.Context())
+	all, err := inspect.New(b).Groups(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,7 +153,7 @@ func TestOrderWithSeveralMembers(t *testing.T) {
 	var mu sync.Mutex
 	state := make(map[string]int64) // seq by workflow
 	applied, late := 0, 0
-	apply := func(ctx context.Context, m bus.Message) error {
+	apply := func(ctx context.Context, m consumer.Message) error {
 		mu.Lock()
 		if m.Seq > state[m.Event.WorkflowID] {
 			state[m.Event.WorkflowID] = m.Seq
@@ -167,7 +169,7 @@ func TestOrderWithSeveralMembers(t *testing.T) {
 		url, handle := srv.URL, apply
 		if i == 0 { // holds what it read until it is cut off
 			url = p.url
-			handle = func(ctx context.Context, m bus.Message) error {
+			handle = func(ctx context.Context, m consumer.Message) error {
 				select {
 				case <-release:
 					return apply(ctx, m)
@@ -176,7 +178,7 @@ func TestOrderWithSeveralMembers(t *testing.T) {
 				}
 			}
 		}
-		consume(t, open(t, bus.Config{URL: url}, nil), bus.Subscription{Group: "writers", Prefetch: 100, HandlerTimeout: 2 * time.Minute, Handle: handle})
+		consume(t, open(t, bus.Config{URL: url}, nil), consumer.Subscription{Group: "writers", Prefetch: 100, HandlerTimeout: 2 * time.Minute, Handle: handle})
 	}
 	b := open(t, bus.Config{URL: srv.URL}, nil)
 	last := make(map[string]int64)

@@ -17,6 +17,8 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 // claimTime is how long a dead member's entries may stay where they are: three
@@ -43,14 +45,14 @@ func open(t testing.TB, cfg bus.Config, logs *logbook) *bus.Bus {
 }
 
 // consume makes b a member of a group until stop or the end of the test.
-func consume(t testing.TB, b *bus.Bus, s bus.Subscription) (stop func()) {
+func consume(t testing.TB, b *bus.Bus, s consumer.Subscription) (stop func()) {
 	t.Helper()
 	if s.Types == nil {
 		s.Types = []events.Type{events.WorkflowProgressed, events.WorkflowStarted}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- b.Consume(ctx, s) }()
+	go func() { done <- consumer.Run(ctx, b, s) }()
 	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -95,7 +97,7 @@ type sink struct {
 	repeats int
 }
 
-func (s *sink) handle(_ context.Context, m bus.Message) error {
+func (s *sink) handle(_ context.Context, m consumer.Message) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.seen == nil {
@@ -117,7 +119,7 @@ func settled(b *bus.Bus, groups ...string) func() error {
 	return func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		all, err := b.Groups(ctx)
+		all, err := inspect.New(b).Groups(ctx)
 		if err != nil {
 			return err
 		}
@@ -151,9 +153,9 @@ func balanced(t testing.TB, fault string, runs int, l *ledger.Ledger, recovery t
 }
 
 // letters writes a group's dead letters into the ledger.
-func letters(t testing.TB, l *ledger.Ledger, b *bus.Bus, group string) []bus.DeadLetter {
+func letters(t testing.TB, l *ledger.Ledger, b *bus.Bus, group string) []inspect.DeadLetter {
 	t.Helper()
-	found, err := b.DeadLetters(t.Context(), group, bus.LetterFilter{Limit: 1 << 20})
+	found, err := inspect.New(b).DeadLetters(t.Context(), group, inspect.LetterFilter{Limit: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // TestLostReplyToRead: Redis has delivered entries, the member never got them.
@@ -29,7 +30,7 @@ func TestLostReplyToRead(t *testing.T) {
 			l := ledger.New("writers")
 			s := &sink{l: l, group: "writers"}
 			b := open(t, bus.Config{URL: p.url, Partitions: c.partitions}, nil)
-			consume(t, b, bus.Subscription{Group: "writers", Handle: s.handle})
+			consume(t, b, consumer.Subscription{Group: "writers", Handle: s.handle})
 			var lost atomic.Int64
 			p.lose(func(request, reply []byte) verdict {
 				if asks(request, "xreadgroup") && len(reply) > 100 && lost.Load() < c.lost {

@@ -15,6 +15,7 @@ import (
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // asks tells whether a request is this command.
@@ -40,7 +41,7 @@ func TestLostReplyToPublish(t *testing.T) {
 				s := &sink{l: l, group: group}
 				for range 2 {
 					last = open(t, bus.Config{URL: srv.URL}, nil)
-					consume(t, last, bus.Subscription{Group: group, Handle: s.handle})
+					consume(t, last, consumer.Subscription{Group: group, Handle: s.handle})
 				}
 			}
 			p := newProxy(t, srv)
@@ -80,7 +81,7 @@ func TestLostReplyToXADD(t *testing.T) {
 	b := open(t, bus.Config{URL: srv.URL}, nil)
 	for _, group := range []string{"writers", "logs"} {
 		s := &sink{l: l, group: group}
-		consume(t, b, bus.Subscription{Group: group, Handle: s.handle})
+		consume(t, b, consumer.Subscription{Group: group, Handle: s.handle})
 	}
 	p := newProxy(t, srv)
 	o, err := redis.ParseURL(p.url)

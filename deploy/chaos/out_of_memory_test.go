@@ -14,6 +14,8 @@ import (
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 // TestRedisOutOfMemory: publishers hear what is wrong or wait, consumers drain,
@@ -48,9 +50,9 @@ func TestRedisOutOfMemory(t *testing.T) {
 		if i == 0 {
 			cfg.Metrics = reg
 		}
-		consume(t, open(t, cfg, nil), bus.Subscription{Group: "writers", Handle: func(ctx context.Context, m bus.Message) error {
+		consume(t, open(t, cfg, nil), consumer.Subscription{Group: "writers", Handle: func(ctx context.Context, m consumer.Message) error {
 			if m.Event.WorkflowID == "poison" {
-				return bus.Permanent(errors.New("poison"))
+				return consumer.Permanent(errors.New("poison"))
 			}
 			return s.handle(ctx, m)
 		}})
@@ -82,7 +84,7 @@ func TestRedisOutOfMemory(t *testing.T) {
 	if n := metric(t, reg, "agentbus_bus_claimed_total", nil); n > poison {
 		t.Errorf("%v entries were claimed; want none but the waiting poison", n)
 	}
-	if found, err := b.DeadLetters(t.Context(), "writers", bus.LetterFilter{}); err != nil || len(found) > 0 {
+	if found, err := inspect.New(b).DeadLetters(t.Context(), "writers", inspect.LetterFilter{}); err != nil || len(found) > 0 {
 		t.Errorf("%d dead letters, %v; want none while there is no memory", len(found), err)
 	}
 	pending, err := admin.XPending(t.Context(), b.Names().Stream("workflow.progressed", 0), "writers").Result()

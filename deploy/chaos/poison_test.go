@@ -14,6 +14,8 @@ import (
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 // TestPoison: some events make the handler panic, some make it never return. They
@@ -26,8 +28,8 @@ func TestPoison(t *testing.T) {
 	b := open(t, bus.Config{URL: srv.URL}, nil)
 	forever := make(chan struct{})
 	t.Cleanup(func() { close(forever) })
-	consume(t, b, bus.Subscription{Group: "writers", MaxDeliveries: 2, HandlerTimeout: time.Second, BackoffMax: 200 * time.Millisecond,
-		Handle: func(ctx context.Context, m bus.Message) error {
+	consume(t, b, consumer.Subscription{Group: "writers", MaxDeliveries: 2, HandlerTimeout: time.Second, BackoffMax: 200 * time.Millisecond,
+		Handle: func(ctx context.Context, m consumer.Message) error {
 			switch kind, _, _ := strings.Cut(m.Event.WorkflowID, "-"); kind {
 			case "panics":
 				panic("poison")
@@ -81,9 +83,9 @@ func TestReplayTwice(t *testing.T) {
 	b := open(t, bus.Config{URL: srv.URL}, nil)
 	var mended atomic.Bool
 	for range 2 {
-		consume(t, open(t, bus.Config{URL: srv.URL}, nil), bus.Subscription{Group: "writers", Handle: func(ctx context.Context, m bus.Message) error {
+		consume(t, open(t, bus.Config{URL: srv.URL}, nil), consumer.Subscription{Group: "writers", Handle: func(ctx context.Context, m consumer.Message) error {
 			if !mended.Load() {
-				return bus.Permanent(errors.New("not yet mended"))
+				return consumer.Permanent(errors.New("not yet mended"))
 			}
 			return s.handle(ctx, m)
 		}})
@@ -95,7 +97,7 @@ func TestReplayTwice(t *testing.T) {
 		}
 	}
 	recovered(t, time.Now(), 30*time.Second, b, "writers")
-	found, err := b.DeadLetters(t.Context(), "writers", bus.LetterFilter{Limit: 2 * events})
+	found, err := inspect.New(b).DeadLetters(t.Context(), "writers", inspect.LetterFilter{Limit: 2 * events})
 	if err != nil || len(found) != events {
 		t.Fatalf("%d dead letters, %v; want %d", len(found), err, events)
 	}
@@ -106,10 +108,10 @@ func TestReplayTwice(t *testing.T) {
 	for range 2 {
 		operators.Go(func() {
 			for _, d := range found {
-				switch err := b.Replay(context.Background(), "writers", d.ID, "chaos"); {
+				switch err := inspect.New(b).Replay(context.Background(), "writers", d.ID, "chaos"); {
 				case err == nil:
 					replayed.Add(1)
-				case errors.Is(err, bus.ErrNotFound):
+				case errors.Is(err, inspect.ErrNotFound):
 					gone.Add(1)
 				default:
 					t.Error(err)

@@ -15,6 +15,7 @@ import (
 
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 // outage is a way for a database not to take writes.
@@ -213,7 +214,7 @@ func (s *system) others(lasts time.Duration) (oldest time.Duration) {
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(lasts); time.Now().Before(end); <-tick.C {
-		groups, err := s.bus.Groups(s.Context())
+		groups, err := inspect.New(s.bus).Groups(s.Context())
 		if err != nil {
 			s.Fatal(err)
 		}

@@ -26,6 +26,7 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 // Groups of consumers whose effects can be read, as the services name them.
@@ -138,14 +139,14 @@ func (s *system) stored(ctx context.Context) (n int, err error) {
 }
 
 // group is how far a group is.
-func (s *system) group(name string) (bus.GroupStatus, error) {
-	all, err := s.bus.Groups(s.Context())
+func (s *system) group(name string) (inspect.GroupStatus, error) {
+	all, err := inspect.New(s.bus).Groups(s.Context())
 	for _, g := range all {
 		if g.Group == name {
 			return g, err
 		}
 	}
-	return bus.GroupStatus{}, errors.Join(err, fmt.Errorf("group %s is not there", name))
+	return inspect.GroupStatus{}, errors.Join(err, fmt.Errorf("group %s is not there", name))
 }
 
 // settled waits until every registered group owes nothing, and returns how long that took.
@@ -153,7 +154,7 @@ func (s *system) settled(timeout time.Duration) time.Duration {
 	s.Helper()
 	begun := time.Now()
 	servertest.Eventually(s.T, timeout, func() error {
-		all, err := s.bus.Groups(s.Context())
+		all, err := inspect.New(s.bus).Groups(s.Context())
 		for _, g := range all {
 			if g.Lag+g.Pending > 0 {
 				err = errors.Join(err, fmt.Errorf("%s: lag %d, pending %d", g.Group, g.Lag, g.Pending))
@@ -179,7 +180,7 @@ func (s *system) balance(fault string, runs int, recovery time.Duration) ledger.
 			s.books.Effect(aggregators, id)
 		}
 	}
-	groups, err := s.bus.Groups(s.Context())
+	groups, err := inspect.New(s.bus).Groups(s.Context())
 	if err != nil {
 		s.Fatal(err)
 	}
@@ -213,9 +214,9 @@ func (s *system) verify() {
 	}
 }
 
-func (s *system) letters(group string) []bus.DeadLetter {
+func (s *system) letters(group string) []inspect.DeadLetter {
 	s.Helper()
-	letters, err := s.bus.DeadLetters(s.Context(), group, bus.LetterFilter{Limit: 1 << 30})
+	letters, err := inspect.New(s.bus).DeadLetters(s.Context(), group, inspect.LetterFilter{Limit: 1 << 30})
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 	"agentbus/pkg/events/bus"
 )
 
-// maxDeliveries is the default of [bus.Subscription].
+// maxDeliveries is the default of [consumer.Subscription].
 const maxDeliveries = 5
 
 // TestHandlerKillsItsProcess: an event that ends whoever handles it becomes a dead letter after the

@@ -11,6 +11,7 @@ import (
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // quartet is two groups of two members on one Redis, and a producer.
@@ -47,7 +48,7 @@ func (s *quartet) start(t *testing.T) {
 	s.l, s.logs = ledger.New(bothGroups...), &logbook{}
 	for _, group := range bothGroups {
 		to := &sink{l: s.l, group: group, once: true}
-		handle := func(ctx context.Context, m bus.Message) error {
+		handle := func(ctx context.Context, m consumer.Message) error {
 			s.held.RLock()
 			defer s.held.RUnlock()
 			if ctx.Err() != nil {
@@ -56,7 +57,7 @@ func (s *quartet) start(t *testing.T) {
 			return to.handle(ctx, m)
 		}
 		for range 2 {
-			consume(t, open(t, bus.Config{URL: s.url}, s.logs), bus.Subscription{Group: group, Prefetch: s.prefetch, Handle: handle})
+			consume(t, open(t, bus.Config{URL: s.url}, s.logs), consumer.Subscription{Group: group, Prefetch: s.prefetch, Handle: handle})
 		}
 	}
 	s.producer = open(t, bus.Config{URL: s.url}, s.logs)

@@ -12,6 +12,7 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // TestSlowHandlerKeepsItsPrefetch: handlers run longer than the claim time while
@@ -25,7 +26,7 @@ func TestSlowHandlerKeepsItsPrefetch(t *testing.T) {
 	var mu sync.Mutex
 	running := make(map[string]int)
 	slow := time.Now().Add(claimTime + 5*time.Second) // until then nothing returns
-	handle := func(ctx context.Context, m bus.Message) error {
+	handle := func(ctx context.Context, m consumer.Message) error {
 		mu.Lock()
 		running[m.Event.ID]++
 		if n := running[m.Event.ID]; n > 1 {
@@ -48,7 +49,7 @@ func TestSlowHandlerKeepsItsPrefetch(t *testing.T) {
 	var b *bus.Bus
 	for range 3 {
 		b = open(t, bus.Config{URL: srv.URL}, nil)
-		consume(t, b, bus.Subscription{Group: "writers", Types: []events.Type{events.WorkflowProgressed}, Handle: handle, Concurrency: 4, Prefetch: 50, HandlerTimeout: time.Minute})
+		consume(t, b, consumer.Subscription{Group: "writers", Types: []events.Type{events.WorkflowProgressed}, Handle: handle, Concurrency: 4, Prefetch: 50, HandlerTimeout: time.Minute})
 	}
 	for i := range 200 {
 		if _, err := l.Publish(t.Context(), b, event(t, fmt.Sprint("wf-", i), i)); err != nil {

@@ -15,6 +15,7 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // trimming is a quick group and one that stands still, on streams with more
@@ -34,11 +35,11 @@ func startTrimming(t *testing.T, maxEntries int64) *trimming {
 	t.Helper()
 	srv := servertest.OwnRedis(t, devserver.RedisOptions{})
 	s := &trimming{l: ledger.New("quick", "stalled"), reg: prometheus.NewRegistry(), logs: &logbook{}, release: make(chan struct{})}
-	s.b = open(t, bus.Config{URL: srv.URL, Retention: time.Millisecond, MaxEntries: maxEntries, Metrics: s.reg}, s.logs)
+	s.b = open(t, bus.Config{URL: srv.URL, Retention: "1ms", MaxEntries: maxEntries, Metrics: s.reg}, s.logs)
 	quick, stalled := &sink{l: s.l, group: "quick"}, &sink{l: s.l, group: "stalled"}
-	consume(t, s.b, bus.Subscription{Group: "quick", Types: []events.Type{events.WorkflowProgressed}, Handle: quick.handle})
-	consume(t, s.b, bus.Subscription{Group: "stalled", Types: []events.Type{events.WorkflowProgressed}, Prefetch: 200, HandlerTimeout: 10 * time.Minute,
-		Handle: func(ctx context.Context, m bus.Message) error {
+	consume(t, s.b, consumer.Subscription{Group: "quick", Types: []events.Type{events.WorkflowProgressed}, Handle: quick.handle})
+	consume(t, s.b, consumer.Subscription{Group: "stalled", Types: []events.Type{events.WorkflowProgressed}, Prefetch: 200, HandlerTimeout: 10 * time.Minute,
+		Handle: func(ctx context.Context, m consumer.Message) error {
 			s.held.Add(1)
 			select {
 			case <-s.release:

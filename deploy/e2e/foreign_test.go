@@ -14,6 +14,7 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 // add is what redis-cli does: XADD events:<type> * data '<json>'.
@@ -77,12 +78,12 @@ func TestMalformedEntriesBecomeDeadLetters(t *testing.T) {
 	}
 	for _, group := range []string{"db_writers", "websocket_workers", "metrics_collectors", "log_aggregators"} {
 		servertest.Eventually(t, 20*time.Second, func() error {
-			letters, err := b.DeadLetters(t.Context(), group, bus.LetterFilter{Since: begun.Add(-time.Second)})
+			letters, err := inspect.New(b).DeadLetters(t.Context(), group, inspect.LetterFilter{Since: begun.Add(-time.Second)})
 			if err != nil {
 				return err
 			}
 			for entry, reason := range reasons {
-				i := slices.IndexFunc(letters, func(l bus.DeadLetter) bool { return l.EntryID == entry })
+				i := slices.IndexFunc(letters, func(l inspect.DeadLetter) bool { return l.EntryID == entry })
 				if i < 0 {
 					err = errors.Join(err, fmt.Errorf("%s: no dead letter of %s (%s)", group, entry, reason))
 				} else if l := letters[i]; l.Class != "malformed" || !contains(l.Error, reason) {

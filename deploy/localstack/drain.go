@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 // catchUp is how long the consumers may take to read what the producers left.
@@ -45,8 +46,9 @@ func (s *Stack) awaitConsumers(ctx context.Context) {
 		return // Redis is gone: there is nothing to read
 	}
 	defer func() { _ = b.Close() }()
+	operator := inspect.New(b)
 	for {
-		groups, err := b.Groups(ctx)
+		groups, err := operator.Groups(ctx)
 		behind := err != nil
 		for _, g := range groups {
 			behind = behind || g.Members > 0 && g.Lag+g.Pending > 0

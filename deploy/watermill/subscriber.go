@@ -11,6 +11,7 @@ import (
 
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // Config of a Subscriber. The zero value of each field is its documented default.
@@ -79,7 +80,7 @@ func (s *Subscriber) Subscribe(ctx context.Context, topic string) (<-chan *messa
 		defer finish()
 		defer close(sub.out)
 		log := s.cfg.Bus.Log
-		if err := b.Consume(ctx, bus.Subscription{Group: group, Types: []events.Type{carrier}, Handle: sub.handle,
+		if err := consumer.Run(ctx, b, consumer.Subscription{Group: group, Types: []events.Type{carrier}, Handle: sub.handle,
 			Concurrency: 1, Prefetch: s.cfg.Prefetch, HandlerTimeout: s.cfg.AckWait, MaxDeliveries: s.cfg.MaxDeliveries}); err != nil {
 			log.Error().Err(err).Str("topic", topic).Msg("subscription ended")
 		}
@@ -107,10 +108,10 @@ type subscription struct {
 
 // handle passes one message on and waits for its verdict. Only a message that was
 // taken and refused, or forgotten, costs an attempt.
-func (s *subscription) handle(ctx context.Context, m bus.Message) error {
+func (s *subscription) handle(ctx context.Context, m consumer.Message) error {
 	msg, err := fromEvent(m.Event)
 	if err != nil {
-		return bus.Permanent(err)
+		return consumer.Permanent(err)
 	}
 	msgCtx, done := context.WithCancel(s.ctx) // Watermill promises the values and the end of Subscribe's context
 	defer done()
@@ -118,9 +119,9 @@ func (s *subscription) handle(ctx context.Context, m bus.Message) error {
 	select {
 	case s.out <- msg:
 	case <-s.ctx.Done():
-		return bus.Unavailable(errClosed)
+		return consumer.Unavailable(errClosed)
 	case <-ctx.Done():
-		return bus.Unavailable(errUnread)
+		return consumer.Unavailable(errUnread)
 	}
 	select {
 	case <-msg.Acked():
@@ -128,7 +129,7 @@ func (s *subscription) handle(ctx context.Context, m bus.Message) error {
 	case <-msg.Nacked():
 		return errNacked
 	case <-s.ctx.Done():
-		err = bus.Unavailable(errClosed)
+		err = consumer.Unavailable(errClosed)
 	case <-ctx.Done():
 		err = errNoAck
 	}

@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // maxCancelled bounds how many cancelled workflows are remembered.
@@ -31,7 +31,7 @@ func (c *cancellations) ends() []events.Type {
 }
 
 // heed is told of such an event.
-func (c *cancellations) heed(m bus.Message) error {
+func (c *cancellations) heed(m consumer.Message) error {
 	reason := "the workflow was cancelled"
 	if m.Event.Type == events.WorkflowFailed {
 		reason = "the workflow has failed"

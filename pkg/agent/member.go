@@ -11,6 +11,7 @@ import (
 
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 	"agentbus/pkg/service"
 )
 
@@ -62,8 +63,10 @@ func Serve(ctx context.Context, stage events.Stage, settings Settings, redis bus
 	m := &member{stage: stage, bus: b, bench: bench, log: rt.Log, cancelled: newCancellations(), metrics: newMetrics(rt.Metrics, stage)}
 	tail, stop := context.WithCancel(context.WithoutCancel(ctx)) // cancellations are heard during the drain too
 	tailed := make(chan error, 1)
-	go func() { tailed <- b.Tail(tail, m.cancelled.ends(), "0", m.cancelled.heed) }()
-	err = b.Consume(ctx, bus.Subscription{
+	go func() {
+		tailed <- consumer.Tail(tail, b, consumer.Tailing{Types: m.cancelled.ends(), From: "0"}, m.cancelled.heed)
+	}()
+	err = consumer.Run(ctx, b, consumer.Subscription{
 		Group: stage.Group(), Types: []events.Type{events.A2ARequest}, Handle: m.handle,
 		// No request waits behind a task here while another member is idle.
 		Concurrency: settings.Concurrency, Prefetch: settings.Concurrency,
@@ -87,16 +90,16 @@ type member struct {
 }
 
 // handle serves one request.
-func (m *member) handle(ctx context.Context, msg bus.Message) error {
+func (m *member) handle(ctx context.Context, msg consumer.Message) error {
 	r, err := events.PayloadOf[events.A2ARequestData](msg.Event)
 	if err != nil {
-		return bus.Permanent(err)
+		return consumer.Permanent(err)
 	}
 	if r.To != m.stage.Agent() {
 		return nil // another agent's
 	}
 	if r.Stage != m.stage {
-		return bus.Permanent(fmt.Errorf("field data.stage: %s does the stage %s, not %s", r.To, m.stage, r.Stage))
+		return consumer.Permanent(fmt.Errorf("field data.stage: %s does the stage %s, not %s", r.To, m.stage, r.Stage))
 	}
 	log := m.log.With().Str("workflow_id", msg.Event.WorkflowID).Str("correlation_id", r.CorrelationID).Int("attempt", r.Attempt).Logger()
 	if !time.Now().Before(r.Deadline) {
@@ -148,7 +151,7 @@ func (m *member) answer(ctx context.Context, t *request, out Outcome, err error,
 	}
 	evs, err := t.answers(out, failure)
 	if err != nil {
-		return bus.Permanent(err)
+		return consumer.Permanent(err)
 	}
 	t.record.Done = true
 	if err := m.commit(ctx, t, evs); err != nil {
@@ -176,7 +179,7 @@ func (m *member) accept(ctx context.Context, t *request) error {
 	if state.Rev > 0 {
 		var before record
 		if err := json.Unmarshal(state.Doc, &before); err != nil {
-			return bus.Permanent(fmt.Errorf("%s: %w", m.key(t), err))
+			return consumer.Permanent(fmt.Errorf("%s: %w", m.key(t), err))
 		}
 		same := before.CorrelationID == t.CorrelationID
 		if same && before.Done || before.Attempt > t.Attempt {
@@ -190,7 +193,7 @@ func (m *member) accept(ctx context.Context, t *request) error {
 	t.record = record{CorrelationID: t.CorrelationID, Attempt: t.Attempt}
 	evs, err := t.accepted()
 	if err != nil {
-		return bus.Permanent(err)
+		return consumer.Permanent(err)
 	}
 	return m.commit(ctx, t, evs)
 }

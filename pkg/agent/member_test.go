@@ -17,6 +17,7 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 	"agentbus/pkg/service"
 )
 
@@ -51,7 +52,7 @@ func newRig(t *testing.T, tool Tool) *rig {
 	})
 	types := []events.Type{events.AuditStarted, events.AuditCompleted, events.AuditFailed, events.A2AResponse}
 	wg.Go(func() {
-		_ = b.Tail(ctx, types, "0", func(m bus.Message) error {
+		_ = consumer.Tail(ctx, b, consumer.Tailing{Types: types, From: "0"}, func(m consumer.Message) error {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			r.seen = append(r.seen, m.Event)

@@ -71,7 +71,7 @@ func (c *coordinator) expire(ctx context.Context, id string) error {
 	}
 	var leases map[string]string
 	if w.stage().Phase == asked {
-		if leases, err = c.store.bus.Leases(ctx, w.stage().Name.Group()); err != nil {
+		if leases, err = c.operator.Leases(ctx, w.stage().Name.Group()); err != nil {
 			return err
 		}
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"agentbus/pkg/access"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 // registerOperations adds what operators look after the bus with: groups, which everybody may see, and
@@ -25,8 +25,8 @@ func (c *coordinator) registerOperations(api huma.API) {
 		summary string
 		do      letterAction
 	}{
-		"replay": {"Give dead letters back to their group alone", c.store.bus.Replay},
-		"drop":   {"Delete dead letters for good", func(ctx context.Context, group, id, _ string) error { return c.store.bus.Drop(ctx, group, id) }},
+		"replay": {"Give dead letters back to their group alone", c.operator.Replay},
+		"drop":   {"Delete dead letters for good", func(ctx context.Context, group, id, _ string) error { return c.operator.Drop(ctx, group, id) }},
 	} {
 		huma.Register(api, huma.Operation{OperationID: verb + "-dead-letters", Method: http.MethodPost, Path: "/v1/dead-letters/" + verb, Tags: []string{tag},
 			Summary: does.summary, Description: "For operators; who did it is recorded.", Errors: []int{401, 403, 422, 503}},
@@ -53,7 +53,7 @@ type groupsOutput struct {
 }
 
 func (c *coordinator) apiGroups(ctx context.Context, _ *struct{}) (*groupsOutput, error) {
-	all, err := c.store.bus.Groups(ctx)
+	all, err := c.operator.Groups(ctx)
 	if err != nil {
 		return nil, problem(err)
 	}
@@ -75,7 +75,7 @@ type lettersInput struct {
 
 // letterView shows the entry as text: what is not UTF-8 comes as the replacement character.
 type letterView struct {
-	bus.DeadLetter
+	inspect.DeadLetter
 	Data string `json:"data" doc:"The entry as it came"`
 }
 
@@ -91,7 +91,7 @@ func (c *coordinator) apiLetters(ctx context.Context, in *lettersInput) (*letter
 	}
 	groups := []string{in.Group}
 	if in.Group == "" {
-		all, err := c.store.bus.Groups(ctx)
+		all, err := c.operator.Groups(ctx)
 		if err != nil {
 			return nil, problem(err)
 		}
@@ -107,7 +107,7 @@ func (c *coordinator) apiLetters(ctx context.Context, in *lettersInput) (*letter
 		if room == 0 { // which the bus would take for no limit
 			break
 		}
-		found, err := c.store.bus.DeadLetters(ctx, group, bus.LetterFilter{Class: in.Class, WorkflowID: in.Workflow, Limit: room})
+		found, err := c.operator.DeadLetters(ctx, group, inspect.LetterFilter{Class: in.Class, WorkflowID: in.Workflow, Limit: room})
 		if err != nil {
 			return nil, problem(err)
 		}
@@ -153,7 +153,7 @@ func (c *coordinator) apiEachLetter(ctx context.Context, in *chosenLetters, do l
 		switch err := do(ctx, in.Body.Group, id, access.From(ctx).Subject); {
 		case err == nil:
 			out.Body.Done++
-		case errors.Is(err, bus.ErrNotFound):
+		case errors.Is(err, inspect.ErrNotFound):
 			out.Body.Missing = append(out.Body.Missing, id)
 		default:
 			return nil, problem(err)

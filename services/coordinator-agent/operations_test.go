@@ -20,7 +20,8 @@ import (
 	"agentbus/pkg/agent/artifact"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 // bury publishes n events and lets a group of the test fail for good at all there are then.
@@ -29,8 +30,8 @@ func (s *system) bury(group string, n, all int) {
 	ctx, stop := context.WithCancel(s.t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- s.bus.Consume(ctx, bus.Subscription{Group: group, Types: []events.Type{events.WorkflowStarted},
-			Handle: func(context.Context, bus.Message) error { return bus.Permanent(errors.New("no use")) }})
+		done <- consumer.Run(ctx, s.bus, consumer.Subscription{Group: group, Types: []events.Type{events.WorkflowStarted},
+			Handle: func(context.Context, consumer.Message) error { return consumer.Permanent(errors.New("no use")) }})
 	}()
 	for i := range n {
 		e, err := events.New(events.WorkflowStarted, fmt.Sprint("wf-", i), "tester", &events.WorkflowStartedData{Stage: events.Audit})
@@ -42,7 +43,7 @@ func (s *system) bury(group string, n, all int) {
 		}
 	}
 	servertest.Eventually(s.t, 20*time.Second, func() error {
-		letters, err := s.bus.DeadLetters(s.t.Context(), group, bus.LetterFilter{})
+		letters, err := inspect.New(s.bus).DeadLetters(s.t.Context(), group, inspect.LetterFilter{})
 		if err == nil && len(letters) != all {
 			err = fmt.Errorf("%d dead letters, want %d", len(letters), all)
 		}

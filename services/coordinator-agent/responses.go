@@ -6,14 +6,14 @@ import (
 	"time"
 
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // heed takes one response of an agent.
-func (c *coordinator) heed(ctx context.Context, m bus.Message) error {
+func (c *coordinator) heed(ctx context.Context, m consumer.Message) error {
 	r, err := events.PayloadOf[events.A2AResponseData](m.Event)
 	if err != nil {
-		return bus.Permanent(err)
+		return consumer.Permanent(err)
 	}
 	if r.To != events.Coordinator {
 		return nil // another requester's

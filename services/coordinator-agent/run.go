@@ -11,6 +11,8 @@ import (
 	"agentbus/pkg/agent/artifact"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
+	"agentbus/pkg/events/bus/inspect"
 	"agentbus/pkg/service"
 )
 
@@ -42,6 +44,7 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 	c := &coordinator{
 		artifactStore: artifacts,
 		store:         &store{bus: b, keep: cfg.KeepFinished, log: rt.Log, now: func() time.Time { return time.Now().UTC() }},
+		operator:      inspect.New(b),
 		machine:       newMachine(cfg), defaults: stageDefaults{cfg.StageTimeout, cfg.StageAttempts}, metrics: newMetrics(rt.Metrics),
 	}
 	rt.Metrics.MustRegister(taskGauge{c.store})
@@ -72,7 +75,7 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 	part(func() error { return rt.Serve(ctx, "HTTP_ADDR", cfg.HTTPAddr, c.handler(guard, gate)) })
 	part(func() error { return c.watchDeadlines(ctx) })
 	part(func() error {
-		return b.Consume(ctx, bus.Subscription{Group: group, Types: []events.Type{events.A2AResponse}, Handle: c.heed})
+		return consumer.Run(ctx, b, consumer.Subscription{Group: group, Types: []events.Type{events.A2AResponse}, Handle: c.heed})
 	})
 	<-ctx.Done()
 	parts.Wait()
@@ -82,6 +85,7 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 // coordinator is what the API, the responses and the deadlines act on.
 type coordinator struct {
 	store    *store
+	operator *inspect.Inspector
 	machine  machine
 	defaults stageDefaults
 	metrics  *metrics

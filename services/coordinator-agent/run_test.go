@@ -19,6 +19,7 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 	"agentbus/pkg/service"
 )
 
@@ -77,11 +78,11 @@ func (s *system) agents(reply func(*events.A2ARequestData) *events.A2AResponseDa
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- s.bus.Consume(ctx, bus.Subscription{Group: "test_agents", Types: []events.Type{events.A2ARequest},
-			Handle: func(ctx context.Context, m bus.Message) error {
+		done <- consumer.Run(ctx, s.bus, consumer.Subscription{Group: "test_agents", Types: []events.Type{events.A2ARequest},
+			Handle: func(ctx context.Context, m consumer.Message) error {
 				r, err := events.PayloadOf[events.A2ARequestData](m.Event)
 				if err != nil {
-					return bus.Permanent(err)
+					return consumer.Permanent(err)
 				}
 				a := reply(r)
 				a.CorrelationID, a.From, a.To, a.Stage, a.Attempt = r.CorrelationID, r.To, r.From, r.Stage, r.Attempt
@@ -151,7 +152,7 @@ func TestTwoCoordinatorsDoEachTransitionOnce(t *testing.T) {
 	go func() {
 		defer close(tailed)
 		types, _ := events.Match("*")
-		_ = s.bus.Tail(ctx, types, "0", func(m bus.Message) error {
+		_ = consumer.Tail(ctx, s.bus, consumer.Tailing{Types: types, From: "0"}, func(m consumer.Message) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if count[m.Event.WorkflowID] == nil {

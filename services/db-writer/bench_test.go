@@ -14,7 +14,7 @@ import (
 
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // BenchmarkBatches stores what a fleet of 1,000 workflows says, in batches of 500 and 1,000 events of
@@ -83,12 +83,12 @@ func newFleet(b *testing.B, workflows int) *fleet {
 	return f
 }
 
-func (f *fleet) batch(size int) []bus.Message {
-	batch := make([]bus.Message, size)
+func (f *fleet) batch(size int) []consumer.Message {
+	batch := make([]consumer.Message, size)
 	for i := range batch {
 		of := int(f.next) % len(f.types)
 		f.next++
-		batch[i] = bus.Message{Seq: f.next, Event: events.Event{
+		batch[i] = consumer.Message{Seq: f.next, Event: events.Event{
 			ID: uuid.NewString(), Type: f.types[of], WorkflowID: fmt.Sprintf("bench-%d", (int(f.next)/len(f.types)+of)%f.workflows),
 			Timestamp: time.Now().UTC().Truncate(time.Microsecond), Data: f.data[of], SourceAgent: "bench",
 			Metadata: map[string]string{events.MetadataTenant: "team-payments-europe"},

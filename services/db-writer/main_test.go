@@ -13,7 +13,7 @@ import (
 
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 func TestMain(m *testing.M) { servertest.Main(m) }
@@ -46,7 +46,7 @@ func newWriterUnprepared(t testing.TB, cfg Config) *writer {
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
 // message is a delivery of an event with this payload.
-func message(t testing.TB, workflow string, seq int64, typ events.Type, p events.Payload) bus.Message {
+func message(t testing.TB, workflow string, seq int64, typ events.Type, p events.Payload) consumer.Message {
 	t.Helper()
 	e, err := events.New(typ, workflow, "tester", p)
 	if err != nil {
@@ -57,13 +57,13 @@ func message(t testing.TB, workflow string, seq int64, typ events.Type, p events
 	if err != nil {
 		t.Fatal(err)
 	}
-	return bus.Message{Event: e, Seq: seq, Raw: raw}
+	return consumer.Message{Event: e, Seq: seq, Raw: raw}
 }
 
 // course is all that the writer reads of a workflow whose testing stage fails at the second try.
-func course(t testing.TB, workflow string) []bus.Message {
+func course(t testing.TB, workflow string) []consumer.Message {
 	const id = "7d0f1c9e-2f0b-4c55-9a53-0b7c5a6a1f10"
-	return []bus.Message{
+	return []consumer.Message{
 		message(t, workflow, 1, events.WorkflowCreated, &events.WorkflowCreatedData{Name: "greeter", Stages: events.Stages()}),
 		message(t, workflow, 2, events.WorkflowStarted, &events.WorkflowStartedData{Stage: events.Generation}),
 		message(t, workflow, 6, events.WorkflowProgressed, &events.WorkflowProgressedData{Percent: 10, Stage: events.Generation, StagePercent: 40, Attempt: 1}),
@@ -118,7 +118,7 @@ func wellStored(t testing.TB, outcome []error) {
 }
 
 // poison is a message that is a valid event and that PostgreSQL's jsonb refuses: the number is too large.
-func poison(t testing.TB, workflow string, seq int64) bus.Message {
+func poison(t testing.TB, workflow string, seq int64) consumer.Message {
 	m := message(t, workflow, seq, events.WorkflowProgressed, &events.WorkflowProgressedData{Percent: 1, Stage: events.Audit})
 	m.Event.ID = uuid.NewString()
 	m.Event.Data = json.RawMessage(`{"percent":1,"stage":"audit","stage_percent":0,"size":1e200000}`)

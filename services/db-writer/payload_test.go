@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // byReflection is an event that says the same, but in a way that [read] leaves to encoding/json: it has a
@@ -25,8 +25,8 @@ func byReflection(e events.Event) events.Event {
 // same compares what the two ways read, errors included.
 func same(t *testing.T, e events.Event) {
 	t.Helper()
-	got, gotErr := newRow(0, bus.Message{Event: e, Seq: 7})
-	want, wantErr := newRow(0, bus.Message{Event: byReflection(e), Seq: 7})
+	got, gotErr := newRow(0, consumer.Message{Event: e, Seq: 7})
+	want, wantErr := newRow(0, consumer.Message{Event: byReflection(e), Seq: 7})
 	if (gotErr == nil) != (wantErr == nil) || gotErr != nil && gotErr.Error() != wantErr.Error() {
 		t.Fatalf("%s %s: %v, encoding/json says %v", e.Type, e.Data, gotErr, wantErr)
 	}
@@ -50,8 +50,8 @@ func TestOrdinaryPayloadsNeedNoReflection(t *testing.T) {
 			t.Fatal(err)
 		}
 		same(t, e)
-		few := testing.AllocsPerRun(10, func() { _, _ = newRow(0, bus.Message{Event: e}) })
-		many := testing.AllocsPerRun(10, func() { _, _ = newRow(0, bus.Message{Event: byReflection(e)}) })
+		few := testing.AllocsPerRun(10, func() { _, _ = newRow(0, consumer.Message{Event: e}) })
+		many := testing.AllocsPerRun(10, func() { _, _ = newRow(0, consumer.Message{Event: byReflection(e)}) })
 		if few >= many-2 { // the clone makes one or two
 			t.Errorf("%s is read by reflection: %v allocations, %v", typ, few, many)
 		}

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // row is one event on its way into the database.
@@ -22,7 +22,7 @@ type row struct {
 }
 
 // newRow reads what the event says. An error means that its payload is wrong: a *[events.FieldError].
-func newRow(index int, m bus.Message) (row, error) {
+func newRow(index int, m consumer.Message) (row, error) {
 	id, err := uuid.Parse(m.Event.ID)
 	if err != nil {
 		return row{}, fmt.Errorf("field id: %w", err)

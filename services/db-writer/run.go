@@ -10,6 +10,7 @@ import (
 
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 	"agentbus/pkg/service"
 )
 
@@ -56,7 +57,7 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 
 	rt.Ready("redis", b.Ping)
 	rt.Ready("database", pool.Ping)
-	return b.Consume(ctx, bus.Subscription{
+	return consumer.Run(ctx, b, consumer.Subscription{
 		Group:       group,
 		Types:       read,
 		HandleBatch: w.handle,

@@ -15,6 +15,8 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
+	"agentbus/pkg/events/bus/inspect"
 	"agentbus/pkg/service"
 )
 
@@ -64,7 +66,7 @@ func (s *system) replica(t *testing.T) (stop func()) {
 	return stop
 }
 
-func (s *system) publish(t *testing.T, batch []bus.Message) {
+func (s *system) publish(t *testing.T, batch []consumer.Message) {
 	t.Helper()
 	for _, m := range batch {
 		if _, err := s.bus.Publish(t.Context(), m.Event); err != nil {
@@ -88,7 +90,7 @@ func (s *system) stored(t *testing.T, n int) {
 func (s *system) settled(t *testing.T) (deadLetters int64) {
 	t.Helper()
 	servertest.Eventually(t, 30*time.Second, func() error {
-		groups, err := s.bus.Groups(t.Context())
+		groups, err := inspect.New(s.bus).Groups(t.Context())
 		if err != nil {
 			return err
 		}
@@ -180,7 +182,7 @@ func TestDatabaseOutage(t *testing.T) {
 	server.Kill()
 	s.publish(t, course(t, "during"))
 	servertest.Eventually(t, 30*time.Second, func() error {
-		groups, err := s.bus.Groups(t.Context())
+		groups, err := inspect.New(s.bus).Groups(t.Context())
 		if err != nil {
 			return err
 		}

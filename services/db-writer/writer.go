@@ -6,10 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"agentbus/pkg/events/bus/consumer"
+
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/rs/zerolog"
-
-	"agentbus/pkg/events/bus"
 )
 
 // conflictTries is how often a transaction is done again when another one was in its way. Rows are
@@ -31,7 +31,7 @@ type writer struct {
 var rowSlices = sync.Pool{New: func() any { return new([]row) }}
 
 // handle stores a batch and says for each message what became of it: nil, Permanent or Unavailable.
-func (w *writer) handle(ctx context.Context, batch []bus.Message) []error {
+func (w *writer) handle(ctx context.Context, batch []consumer.Message) []error {
 	outcome := make([]error, len(batch))
 	kept := rowSlices.Get().(*[]row)
 	rows := (*kept)[:0]
@@ -44,7 +44,7 @@ func (w *writer) handle(ctx context.Context, batch []bus.Message) []error {
 		r, err := newRow(i, m)
 		if err != nil {
 			w.metrics.poison.Inc()
-			outcome[i] = bus.Permanent(err)
+			outcome[i] = consumer.Permanent(err)
 			continue
 		}
 		rows = append(rows, r)
@@ -64,11 +64,11 @@ func (w *writer) write(ctx context.Context, rows []row, outcome []error) {
 	case err == nil:
 	case classify(err) != failData:
 		for _, r := range rows {
-			outcome[r.index] = bus.Unavailable(err)
+			outcome[r.index] = consumer.Unavailable(err)
 		}
 	case len(rows) == 1:
 		w.metrics.poison.Inc()
-		outcome[rows[0].index] = bus.Permanent(err)
+		outcome[rows[0].index] = consumer.Permanent(err)
 	default:
 		w.write(ctx, rows[:len(rows)/2], outcome)
 		w.write(ctx, rows[len(rows)/2:], outcome)

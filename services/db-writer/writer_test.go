@@ -15,7 +15,7 @@ import (
 
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // record is all that the writer keeps, to be compared.
@@ -79,7 +79,7 @@ func TestAnyOrderAnyNumber(t *testing.T) {
 			var wg sync.WaitGroup
 			for i, w := range []*writer{one, two} {
 				random := rand.New(rand.NewPCG(seed, uint64(i)))
-				mine := append(append([]bus.Message{}, all...), all[:5]...)
+				mine := append(append([]consumer.Message{}, all...), all[:5]...)
 				random.Shuffle(len(mine), func(a, b int) { mine[a], mine[b] = mine[b], mine[a] })
 				wg.Go(func() {
 					for len(mine) > 0 {
@@ -104,7 +104,7 @@ func TestAnyOrderAnyNumber(t *testing.T) {
 func TestPoisonIsIsolated(t *testing.T) {
 	t.Parallel()
 	w := newWriter(t, servertest.Postgres(t))
-	batch := make([]bus.Message, 1000)
+	batch := make([]consumer.Message, 1000)
 	for i := range batch {
 		batch[i] = message(t, fmt.Sprintf("wf-%d", i%7), int64(i+1), events.WorkflowProgressed,
 			&events.WorkflowProgressedData{Percent: i % 101, Stage: events.Audit})
@@ -135,11 +135,11 @@ func TestPoisonIsIsolated(t *testing.T) {
 
 // isPermanent compares with what the bus makes of Permanent: the package does not export the type.
 func isPermanent(err error) bool {
-	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", bus.Permanent(errors.New("")))
+	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", consumer.Permanent(errors.New("")))
 }
 
 func isUnavailable(err error) bool {
-	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", bus.Unavailable(errors.New("")))
+	return fmt.Sprintf("%T", err) == fmt.Sprintf("%T", consumer.Unavailable(errors.New("")))
 }
 
 func TestMissingTableBlamesNoEvent(t *testing.T) {
@@ -222,7 +222,7 @@ func BenchmarkHandle(b *testing.B) {
 	const size = 1000
 	for b.Loop() {
 		b.StopTimer()
-		batch := make([]bus.Message, size)
+		batch := make([]consumer.Message, size)
 		for i := range batch {
 			batch[i] = message(b, fmt.Sprintf("wf-%d", rand.IntN(50)), int64(i+1), events.WorkflowProgressed,
 				&events.WorkflowProgressedData{Percent: 7, Stage: events.Audit, Message: "scanning"})

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/rs/zerolog"
 
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 	"agentbus/services/log-aggregator/redact"
 )
 
@@ -43,7 +43,7 @@ func newAggregator(reg prometheus.Registerer, log zerolog.Logger, r *redact.Reda
 
 // handle writes a batch. Its events are acknowledged when every sink has every line. When one sink
 // fails the whole batch comes again, so a line may stand twice in another: event_id tells.
-func (a *aggregator) handle(_ context.Context, batch []bus.Message) []error {
+func (a *aggregator) handle(_ context.Context, batch []consumer.Message) []error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	outcome := make([]error, len(batch))
@@ -51,7 +51,7 @@ func (a *aggregator) handle(_ context.Context, batch []bus.Message) []error {
 	for i := range batch {
 		var err error
 		if out, err = appendLine(out, &batch[i], a.redact); err != nil {
-			outcome[i] = bus.Permanent(err)
+			outcome[i] = consumer.Permanent(err)
 			continue
 		}
 		n++
@@ -68,7 +68,7 @@ func (a *aggregator) handle(_ context.Context, batch []bus.Message) []error {
 			}
 			for i := range outcome {
 				if outcome[i] == nil {
-					outcome[i] = bus.Unavailable(err)
+					outcome[i] = consumer.Unavailable(err)
 				}
 			}
 			return outcome

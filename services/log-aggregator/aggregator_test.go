@@ -17,12 +17,12 @@ import (
 	"gopkg.in/natefinch/lumberjack.v2"
 
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 	"agentbus/services/log-aggregator/redact"
 )
 
-func message(seq int64, data string) bus.Message {
-	return bus.Message{Seq: seq, Event: events.Event{
+func message(seq int64, data string) consumer.Message {
+	return consumer.Message{Seq: seq, Event: events.Event{
 		ID: fmt.Sprintf("3f1e0c52-8f4f-4f0e-9a57-%012d", seq), Type: events.WorkflowProgressed, WorkflowID: "wf-1",
 		Timestamp: time.Date(2026, 1, 2, 3, 4, 5, 678_000_000, time.UTC), SourceAgent: "tester", Data: json.RawMessage(data),
 		Metadata: map[string]string{"authorization": "abc", "traceparent": "00-1"},
@@ -41,7 +41,7 @@ func TestLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range aggregator1(&sink{name: "out", out: &out}).handle(t.Context(), []bus.Message{m}) {
+	for _, err := range aggregator1(&sink{name: "out", out: &out}).handle(t.Context(), []consumer.Message{m}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,9 +83,9 @@ func TestDiskFull(t *testing.T) {
 	t.Parallel()
 	disk := &full{room: 100}
 	a := aggregator1(&sink{name: "file", out: disk})
-	batch := []bus.Message{message(1, `{"a":1}`), message(2, `{"a":2}`)}
+	batch := []consumer.Message{message(1, `{"a":1}`), message(2, `{"a":2}`)}
 	for i, err := range a.handle(t.Context(), batch) {
-		if !errors.Is(err, errFull) || fmt.Sprintf("%T", err) != fmt.Sprintf("%T", bus.Unavailable(errFull)) {
+		if !errors.Is(err, errFull) || fmt.Sprintf("%T", err) != fmt.Sprintf("%T", consumer.Unavailable(errFull)) {
 			t.Errorf("message %d: %v, want unavailable", i, err)
 		}
 	}
@@ -110,7 +110,7 @@ func TestFileIsRotatedBetweenLines(t *testing.T) {
 	const batches, size = 12, 10
 	wide := strings.Repeat("x y ", 25_000)
 	for b := range batches {
-		var batch []bus.Message
+		var batch []consumer.Message
 		for i := range size {
 			batch = append(batch, message(int64(b*size+i), `{"wide":"`+wide+`"}`))
 		}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 	"agentbus/services/log-aggregator/redact"
 )
 
@@ -31,10 +31,10 @@ func BenchmarkHandle(b *testing.B) {
 		{"audit.failed", `{` + correlation + `,"attempt":1,"duration_ms":930,"code":"timeout","reason":"the tool ran longer than 2m0s","retryable":true}`},
 		{"audit.completed", `{` + correlation + `,"attempt":1,"duration_ms":1480,"summary":{"files":61,"findings":{"high":0,"medium":1}}}`},
 	}
-	batch := make([]bus.Message, 96)
+	batch := make([]consumer.Message, 96)
 	for i := range batch {
 		p := payloads[i%len(payloads)]
-		batch[i] = bus.Message{Seq: int64(i), Event: events.Event{
+		batch[i] = consumer.Message{Seq: int64(i), Event: events.Event{
 			ID: fmt.Sprintf("0a1b2c3d-0000-4000-8000-%012x", i), Type: p.typ, WorkflowID: fmt.Sprintf("bench-0a1b2c3d-%d", i),
 			Timestamp: time.Date(2026, 1, 2, 3, 4, 5, 678_901_000, time.UTC), SourceAgent: "bench", Data: json.RawMessage(p.data),
 			Metadata: map[string]string{events.MetadataTenant: "team-payments-europe"},

@@ -7,13 +7,13 @@ import (
 	"slices"
 	"strconv"
 
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 	"agentbus/services/log-aggregator/redact"
 )
 
 // appendLine adds m's line to out; with an error, which names the field, nothing is added. It is what
 // encoding/json makes of the fields in this order, by hand because every event passes here. m is not changed.
-func appendLine(out []byte, m *bus.Message, r *redact.Redactor) ([]byte, error) {
+func appendLine(out []byte, m *consumer.Message, r *redact.Redactor) ([]byte, error) {
 	e := &m.Event
 	data, err := r.JSON(e.Data)
 	if err != nil {

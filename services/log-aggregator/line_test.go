@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 	"agentbus/services/log-aggregator/redact"
 )
 
@@ -27,7 +27,7 @@ type line struct {
 }
 
 // reference is the line by encoding/json.
-func reference(m bus.Message, r *redact.Redactor) (string, error) {
+func reference(m consumer.Message, r *redact.Redactor) (string, error) {
 	e := m.Event
 	data, err := r.JSON(e.Data)
 	if err != nil {
@@ -63,7 +63,7 @@ func FuzzLine(f *testing.F) {
 	}
 	r := redact.New([]string{"token", "authorization"})
 	f.Fuzz(func(t *testing.T, seq int64, typ, workflow, key, value, data string, sec, nsec int64, offset int) {
-		m := bus.Message{Seq: seq, Event: events.Event{
+		m := consumer.Message{Seq: seq, Event: events.Event{
 			ID: value, Type: events.Type(typ), WorkflowID: workflow, SourceAgent: key, Data: json.RawMessage(data),
 			Timestamp: time.Unix(sec, nsec).In(time.FixedZone("", offset)), Metadata: map[string]string{"tenant": "a", key: value},
 		}}
@@ -91,8 +91,8 @@ func TestBadDataLeavesNoTrace(t *testing.T) {
 	var out strings.Builder
 	a := aggregator1(&sink{name: "out", out: &out})
 	bad := message(2, `{"a":1`)
-	outcome := a.handle(t.Context(), []bus.Message{message(1, `{"a":1}`), bad, message(3, `{"a":3}`)})
-	if outcome[0] != nil || fmt.Sprintf("%T", outcome[1]) != fmt.Sprintf("%T", bus.Permanent(errFull)) || outcome[2] != nil {
+	outcome := a.handle(t.Context(), []consumer.Message{message(1, `{"a":1}`), bad, message(3, `{"a":3}`)})
+	if outcome[0] != nil || fmt.Sprintf("%T", outcome[1]) != fmt.Sprintf("%T", consumer.Permanent(errFull)) || outcome[2] != nil {
 		t.Errorf("outcome %v, want the second alone to fail for good", outcome)
 	}
 	if got := out.String(); strings.Count(got, "\n") != 2 || strings.Contains(got, bad.Event.ID) {

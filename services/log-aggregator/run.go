@@ -11,6 +11,7 @@ import (
 
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 	"agentbus/pkg/service"
 	"agentbus/services/log-aggregator/redact"
 )
@@ -46,5 +47,5 @@ func aggregate(ctx context.Context, cfg Config, rt *service.Runtime, stdout io.W
 
 	a := newAggregator(rt.Metrics, rt.Log, redact.New(cfg.RedactKeys), sinks...)
 	rt.Ready("redis", b.Ping)
-	return b.Consume(ctx, bus.Subscription{Group: group, Types: all, HandleBatch: a.handle, Gather: 5 * time.Millisecond})
+	return consumer.Run(ctx, b, consumer.Subscription{Group: group, Types: all, HandleBatch: a.handle, Gather: 5 * time.Millisecond})
 }

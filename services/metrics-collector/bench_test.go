@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // BenchmarkHandle counts batches of 500 and 1,000 events of all types, with the catalogue's payloads. An
@@ -19,7 +19,7 @@ func BenchmarkHandle(b *testing.B) {
 		b.Run(strconv.Itoa(size), func(b *testing.B) {
 			c := newCollector(prometheus.NewRegistry(), time.Now)
 			all := events.Catalogue()
-			batch := make([]bus.Message, size)
+			batch := make([]consumer.Message, size)
 			for i := range batch {
 				spec := all[i%len(all)]
 				raw, err := json.Marshal(spec.Example)

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // collector is the group's handler. Its labels come from the catalogue: 20 types, 4 stages and the ways
@@ -79,7 +79,7 @@ func newCollector(reg prometheus.Registerer, now func() time.Time) *collector {
 // handle counts a batch. It cannot fail. Of a payload only the duration is looked at; one that cannot be
 // read is counted as such, and the groups that need the payload report what else is wrong. There are no
 // types but the catalogue's: the bus hands on no other.
-func (c *collector) handle(_ context.Context, batch []bus.Message) []error {
+func (c *collector) handle(_ context.Context, batch []consumer.Message) []error {
 	now := c.now()
 	for i := range batch {
 		e := &batch[i].Event

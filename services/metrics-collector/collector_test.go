@@ -13,20 +13,21 @@ import (
 	"github.com/rs/zerolog"
 
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 
-func message(typ events.Type, age time.Duration, data string) bus.Message {
-	return bus.Message{Event: events.Event{Type: typ, Timestamp: now.Add(-age), Data: json.RawMessage(data)}}
+func message(typ events.Type, age time.Duration, data string) consumer.Message {
+	return consumer.Message{Event: events.Event{Type: typ, Timestamp: now.Add(-age), Data: json.RawMessage(data)}}
 }
 
 func TestWhatIsCounted(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
 	c := newCollector(reg, func() time.Time { return now })
-	c.handle(t.Context(), []bus.Message{
+	c.handle(t.Context(), []consumer.Message{
 		message(events.WorkflowCreated, time.Second, `{}`),
 		message(events.WorkflowFailed, 3*time.Millisecond, `{"stage":"audit","code":"findings","reason":"r","duration_ms":2500}`),
 		message(events.AuditFailed, 0, `{"correlation_id":"7d0f1c9e-2f0b-4c55-9a53-0b7c5a6a1f10","attempt":1,"duration_ms":400,"code":"c","reason":"r"}`),
@@ -86,12 +87,12 @@ agentbus_workflows_total{state="running"} 0
 func TestGroups(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()
-	answer := []bus.GroupStatus{
+	answer := []inspect.GroupStatus{
 		{Group: "db_writers", Members: 2, Suspect: 1, Lag: 7, Pending: 3, DeadLetters: 1, OldestAge: 90 * time.Second},
 		{Group: "gone", Members: 1, Suspect: 1},
 	}
 	var failure error
-	g := newGroups(reg, zerolog.Nop(), func(context.Context) ([]bus.GroupStatus, error) { return answer, failure })
+	g := newGroups(reg, zerolog.Nop(), func(context.Context) ([]inspect.GroupStatus, error) { return answer, failure })
 	g.look(t.Context())
 	answer = answer[:1]
 	g.look(t.Context())

@@ -4,11 +4,11 @@ import (
 	"context"
 	"time"
 
+	"agentbus/pkg/events/bus/inspect"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/rs/zerolog"
-
-	"agentbus/pkg/events/bus"
 )
 
 // askTimeout bounds one question to Redis.
@@ -16,7 +16,7 @@ const askTimeout = 5 * time.Second
 
 // groups shows how far each group is. Every replica shows the same: aggregate with max.
 type groups struct {
-	ask func(context.Context) ([]bus.GroupStatus, error)
+	ask func(context.Context) ([]inspect.GroupStatus, error)
 	log zerolog.Logger
 
 	members, suspects, lag, pending, oldest, deadLetters *prometheus.GaugeVec
@@ -25,7 +25,7 @@ type groups struct {
 	failing                                              bool
 }
 
-func newGroups(reg prometheus.Registerer, log zerolog.Logger, ask func(context.Context) ([]bus.GroupStatus, error)) *groups {
+func newGroups(reg prometheus.Registerer, log zerolog.Logger, ask func(context.Context) ([]inspect.GroupStatus, error)) *groups {
 	gauge := func(name, help string) *prometheus.GaugeVec {
 		return promauto.With(reg).NewGaugeVec(prometheus.GaugeOpts{Name: "agentbus_group_" + name, Help: help}, []string{"group"})
 	}

@@ -7,6 +7,8 @@ import (
 
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
+	"agentbus/pkg/events/bus/inspect"
 	"agentbus/pkg/service"
 )
 
@@ -25,7 +27,7 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 	}
 	defer func() { _ = b.Close() }()
 
-	g := newGroups(rt.Metrics, rt.Log, b.Groups)
+	g := newGroups(rt.Metrics, rt.Log, inspect.New(b).Groups)
 	watching, stop := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -34,5 +36,5 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 
 	c := newCollector(rt.Metrics, time.Now)
 	rt.Ready("redis", b.Ping)
-	return b.Consume(ctx, bus.Subscription{Group: group, Types: all, HandleBatch: c.handle, Gather: 5 * time.Millisecond})
+	return consumer.Run(ctx, b, consumer.Subscription{Group: group, Types: all, HandleBatch: c.handle, Gather: 5 * time.Millisecond})
 }

@@ -10,6 +10,7 @@ import (
 	"agentbus/pkg/access"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 	"agentbus/pkg/service"
 	"agentbus/services/websocket-manager/api"
 	"agentbus/services/websocket-manager/door"
@@ -108,7 +109,7 @@ func run(ctx context.Context, cfg Config, rt *service.Runtime) error {
 
 	w := live.NewWriter(b.Client(), b.Names(), cfg.limits(), rt.Metrics)
 	// Several batches at once: under load the round trip to Redis takes longer than its work.
-	consumed := b.Consume(both, bus.Subscription{Group: group, Types: all, HandleBatch: w.Handle, Gather: 2 * time.Millisecond,
+	consumed := consumer.Run(both, b, consumer.Subscription{Group: group, Types: all, HandleBatch: w.Handle, Gather: 2 * time.Millisecond,
 		Concurrency: 4, MaxBatch: 250})
 	stop()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainClients)

@@ -11,6 +11,7 @@ import (
 
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 // storing is the group whose effects can be looked up one by one.
@@ -75,7 +76,7 @@ func accountOf(ctx context.Context, b *bus.Bus, databaseURL, group string, types
 	if err != nil {
 		return a, err
 	}
-	letters, err := b.DeadLetters(ctx, group, bus.LetterFilter{Limit: 1 << 30})
+	letters, err := inspect.New(b).DeadLetters(ctx, group, inspect.LetterFilter{Limit: 1 << 30})
 	if err != nil {
 		return a, err
 	}

@@ -15,6 +15,8 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 func TestMain(m *testing.M) { servertest.Main(m) }
@@ -63,11 +65,11 @@ func (s system) publish(workflow string) events.Event {
 }
 
 // member consumes for a group until the returned function is called.
-func (s system) member(group string, handle func(context.Context, bus.Message) error) (stop func()) {
+func (s system) member(group string, handle func(context.Context, consumer.Message) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- s.bus.Consume(ctx, bus.Subscription{Group: group, Types: []events.Type{events.WorkflowStarted}, Handle: handle})
+		ended <- consumer.Run(ctx, s.bus, consumer.Subscription{Group: group, Types: []events.Type{events.WorkflowStarted}, Handle: handle})
 	}()
 	stop = sync.OnceFunc(func() {
 		cancel()
@@ -82,7 +84,7 @@ func (s system) member(group string, handle func(context.Context, bus.Message) e
 func (s system) settled(groups ...string) {
 	s.Helper()
 	servertest.Eventually(s.T, 20*time.Second, func() error {
-		known, err := s.bus.Groups(s.Context())
+		known, err := inspect.New(s.bus).Groups(s.Context())
 		if err != nil || len(known) < len(groups) {
 			return errors.Join(err, errors.New("not every group is there yet"))
 		}
@@ -117,9 +119,9 @@ func TestAccounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.exec(`INSERT INTO workflow_updates VALUES ($1)`, stored.ID)
-	handle := func(_ context.Context, m bus.Message) error {
+	handle := func(_ context.Context, m consumer.Message) error {
 		if m.Event.ID == refused.ID {
-			return bus.Permanent(errors.New("it never works"))
+			return consumer.Permanent(errors.New("it never works"))
 		}
 		return nil
 	}
@@ -166,14 +168,14 @@ func (s system) settledOne(group string) {
 func TestReplayIsWaiting(t *testing.T) {
 	s := newSystem(t)
 	s.publish("wf-1")
-	stop := s.member(storing, func(context.Context, bus.Message) error { return bus.Permanent(errors.New("no")) })
+	stop := s.member(storing, func(context.Context, consumer.Message) error { return consumer.Permanent(errors.New("no")) })
 	s.settled(storing)
 	stop()
-	letters, err := s.bus.DeadLetters(t.Context(), storing, bus.LetterFilter{})
+	letters, err := inspect.New(s.bus).DeadLetters(t.Context(), storing, inspect.LetterFilter{})
 	if err != nil || len(letters) != 1 {
 		t.Fatalf("%d dead letters, %v", len(letters), err)
 	}
-	if err := s.bus.Replay(t.Context(), storing, letters[0].ID, "tester"); err != nil {
+	if err := inspect.New(s.bus).Replay(t.Context(), storing, letters[0].ID, "tester"); err != nil {
 		t.Fatal(err)
 	}
 	if a := s.take(Scope{})[storing]; a.Waiting != 1 || a.Missing != 0 || a.DeadLettered != 0 {
@@ -184,8 +186,8 @@ func TestReplayIsWaiting(t *testing.T) {
 // TestTrimmedInHandIsMissing: an entry that was deleted while somebody had it is named by its place.
 func TestTrimmedInHandIsMissing(t *testing.T) {
 	s := newSystem(t)
-	begun, release := make(chan bus.Message, 1), make(chan struct{})
-	s.member("others", func(ctx context.Context, m bus.Message) error {
+	begun, release := make(chan consumer.Message, 1), make(chan struct{})
+	s.member("others", func(ctx context.Context, m consumer.Message) error {
 		begun <- m
 		select {
 		case <-release:

@@ -16,6 +16,7 @@ import (
 
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // Scope chooses events; the zero value of a field chooses all. Times are those
@@ -98,7 +99,7 @@ func (st *stream) read(ctx context.Context, b *bus.Bus, s Scope) error {
 
 // eventsOf are an entry's events, or what stands for an entry that is none.
 func eventsOf(key string, m redis.XMessage) []Event {
-	found, err := bus.MessagesOf(key, m)
+	found, err := consumer.Messages(key, m)
 	if err != nil {
 		return []Event{{Stream: key, EntryID: m.ID}}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // Published is every event of the workflow in Redis, in the order of the streams' entry ids; those that
@@ -24,7 +25,7 @@ func Published(ctx context.Context, b *bus.Bus, workflowID string) ([]events.Eve
 		}
 		for _, m := range found {
 			// What is no event belongs to no workflow.
-			found, _ := bus.MessagesOf(stream, m)
+			found, _ := consumer.Messages(stream, m)
 			for _, f := range found {
 				if f.Event.WorkflowID == workflowID {
 					list = append(list, newEntry(m.ID, f))
@@ -42,11 +43,11 @@ func Published(ctx context.Context, b *bus.Bus, workflowID string) ([]events.Eve
 
 // entry is an event with its place in Redis.
 type entry struct {
-	bus.Message
+	consumer.Message
 	ms, n uint64
 }
 
-func newEntry(id string, m bus.Message) entry {
+func newEntry(id string, m consumer.Message) entry {
 	out := entry{Message: m}
 	_, _ = fmt.Sscanf(id, "%d-%d", &out.ms, &out.n) // Redis' own format
 	return out

@@ -11,6 +11,7 @@ import (
 	"agentbus/deploy/bench/workload"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // agentbus is the bus with everything on: admission, acknowledgement, retries, leases, metrics.
@@ -53,14 +54,14 @@ func Agentbus(ctx context.Context, s Setup, o BusOptions) (Contender, error) {
 		a.members = append(a.members, member)
 		group := i % s.Groups
 		a.consuming.Go(func() {
-			a.errs[i] = member.Consume(consuming, bus.Subscription{Group: groupName(group), Types: types,
-				HandleBatch: func(_ context.Context, batch []bus.Message) []error { return handle(batch, group, s, o) }})
+			a.errs[i] = consumer.Run(consuming, member, consumer.Subscription{Group: groupName(group), Types: types,
+				HandleBatch: func(_ context.Context, batch []consumer.Message) []error { return handle(batch, group, s, o) }})
 		})
 	}
 	return a, nil
 }
 
-func handle(batch []bus.Message, group int, s Setup, o BusOptions) []error {
+func handle(batch []consumer.Message, group int, s Setup, o BusOptions) []error {
 	var errs []error
 	for i, m := range batch {
 		n := workload.Number(m.Event.ID)

@@ -18,6 +18,7 @@ import (
 
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 func main() {
@@ -44,10 +45,10 @@ func run(ctx context.Context, poison string) error {
 		return err
 	}
 	defer func() { _ = b.Close() }()
-	return b.Consume(ctx, bus.Subscription{
+	return consumer.Run(ctx, b, consumer.Subscription{
 		Group: "fragile",
 		Types: []events.Type{events.WorkflowProgressed},
-		Handle: func(_ context.Context, m bus.Message) error {
+		Handle: func(_ context.Context, m consumer.Message) error {
 			if m.Event.WorkflowID == poison {
 				os.Exit(1)
 			}

@@ -11,6 +11,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"agentbus/pkg/events"
+	"agentbus/pkg/events/bus/internal/wire"
 )
 
 // Config says which Redis to use and how. The tags are for envconfig, so that a
@@ -23,8 +24,8 @@ type Config struct {
 	Partitions     int           `envconfig:"BUS_PARTITIONS" default:"0" desc:"partitions of every stream on a Redis Cluster, the same in all processes; 0: plain names"`
 	Member         string        `envconfig:"BUS_MEMBER" desc:"this process's unique name in its groups; a fixed one lets it go on with its own entries at once after a restart; default: host name and a random part"`
 	DedupWindow    time.Duration `envconfig:"BUS_DEDUP_WINDOW" default:"2m" desc:"how long an event id is remembered at least"`
-	EventsPerEntry int           `envconfig:"BUS_EVENTS_PER_ENTRY" default:"32" desc:"most events of one type, published at the same time, that share an entry of their stream; 1: each has its own, for readers that know no other"`
-	Retention      time.Duration `envconfig:"BUS_RETENTION" default:"1h" desc:"how long an entry is kept after every group acknowledged it"`
+	EventsPerEntry int           `envconfig:"BUS_EVENTS_PER_ENTRY" default:"1" desc:"most events of one type, published at the same time, that may share an entry of their stream; 1: each event has its own, as readers in other languages expect"`
+	Retention      string        `envconfig:"BUS_RETENTION" default:"1h" desc:"how long an entry is kept at least, and on until every group acknowledged it; for all or by type: 1h,workflow.*=24h"`
 	MaxEntries     int64         `envconfig:"BUS_MAX_ENTRIES" default:"1000000" desc:"hard cap of entries in one stream; what it drops unacknowledged is counted and alarmed"`
 	RequireDurable bool          `envconfig:"BUS_REQUIRE_DURABLE" default:"false" desc:"refuse a Redis without AOF or with an eviction policy, instead of warning"`
 
@@ -34,35 +35,6 @@ type Config struct {
 	Log     zerolog.Logger        `ignored:"true"`
 	Metrics prometheus.Registerer `ignored:"true"` // nil: none
 }
-
-const (
-	// seqTTL is how long a workflow's counter outlives its latest event at least. Long: a
-	// counter that is gone would start at 1 again.
-	seqTTL = 30 * 24 * time.Hour
-	// publishPatience bounds the retries of one publish. Shorter than the dedup
-	// window, so that a repeat is always recognised.
-	publishPatience = 30 * time.Second
-	// ackPatience bounds writing acknowledgements and dead letters once the
-	// member is leaving.
-	ackPatience = 5 * time.Second
-	// blockTime is how long a read waits for entries. Short: a blocked read does
-	// not notice a cancelled context.
-	blockTime = 200 * time.Millisecond
-	// fullRead entries of one read, and the next one does not wait for [Subscription.Gather]:
-	// below, what a read of all streams costs Redis is more than what its entries do.
-	fullRead = 64
-	// deadLooks looks at a lease that stands still make its member dead.
-	deadLooks = 3
-)
-
-// rhythm is how often the background duties run; tests quicken it.
-type rhythm struct {
-	beat time.Duration // a member raises its counter
-	look time.Duration // and looks at the others': dead after 15 to 20 s, moved within 30 s
-	tidy time.Duration // the holder of the lease trims
-}
-
-var defaultRhythm = rhythm{beat: 3 * time.Second, look: 5 * time.Second, tidy: 15 * time.Second}
 
 func (c Config) withDefaults() Config {
 	if c.URL == "" {
@@ -75,10 +47,10 @@ func (c Config) withDefaults() Config {
 		c.DedupWindow = 2 * time.Minute
 	}
 	if c.EventsPerEntry == 0 {
-		c.EventsPerEntry = 32
+		c.EventsPerEntry = 1
 	}
-	if c.Retention == 0 {
-		c.Retention = time.Hour
+	if c.Retention == "" {
+		c.Retention = "1h"
 	}
 	if c.MaxEntries == 0 {
 		c.MaxEntries = 1_000_000
@@ -95,10 +67,8 @@ func (c Config) validate() error {
 		return fmt.Errorf("BUS_PARTITIONS: is %d; 0 to 1024", c.Partitions)
 	case c.DedupWindow < 2*publishPatience:
 		return fmt.Errorf("BUS_DEDUP_WINDOW: is %v; at least %v, twice the time a publisher keeps trying", c.DedupWindow, 2*publishPatience)
-	case c.EventsPerEntry < 1 || c.EventsPerEntry > maxBatch:
-		return fmt.Errorf("BUS_EVENTS_PER_ENTRY: is %d; 1 to %d", c.EventsPerEntry, maxBatch)
-	case c.Retention < 0:
-		return fmt.Errorf("BUS_RETENTION: is %v; not negative", c.Retention)
+	case c.EventsPerEntry < 1 || c.EventsPerEntry > wire.MaxBatch:
+		return fmt.Errorf("BUS_EVENTS_PER_ENTRY: is %d; 1 to %d", c.EventsPerEntry, wire.MaxBatch)
 	case c.WaitReplicas < 0:
 		return fmt.Errorf("BUS_WAIT_REPLICAS: is %d; at least 1", c.WaitReplicas)
 	case c.MaxEntries < 1000:
@@ -107,8 +77,28 @@ func (c Config) validate() error {
 	return nil
 }
 
-func (c Config) naming() events.Naming {
-	return events.Naming{Prefix: c.Prefix, Partitions: c.Partitions}
+// dial makes the connection that the configuration says.
+func (c Config) dial() (*wire.Conn, error) {
+	keep, err := retentions(c.Retention)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := wire.Dial(c.URL)
+	if err != nil {
+		return nil, err
+	}
+	conn.Names = events.Naming{Prefix: c.Prefix, Partitions: c.Partitions}
+	conn.Member, conn.Log, conn.Metrics = c.Member, c.Log, c.Metrics
+	conn.DedupWindow, conn.Retention, conn.MaxEntries = c.DedupWindow, keep, c.MaxEntries
+	return conn, nil
+}
+
+// layout is how events become entries.
+func (c Config) layout(names events.Naming) layout {
+	if c.EventsPerEntry > 1 {
+		return entriesShared(names, c.EventsPerEntry)
+	}
+	return entryEach(names)
 }
 
 func randomMember() string {

@@ -1,4 +1,4 @@
-package bus
+package bus_test
 
 import (
 	"errors"
@@ -10,6 +10,8 @@ import (
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
+	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/internal/bustest"
 )
 
 // TestFsyncIsRefusedWhereItCannotWork: by a server on which no publish of that class
@@ -22,30 +24,30 @@ func TestFsyncIsRefusedWhereItCannotWork(t *testing.T) {
 	} {
 		srv := servertest.OwnRedis(t, devserver.RedisOptions{New: true, Config: config})
 		begun := time.Now()
-		_, err := Open(t.Context(), Config{URL: srv.URL, Durability: "async,workflow.*=fsync"})
-		if !errors.Is(err, ErrServer) || !strings.Contains(err.Error(), says) {
-			t.Errorf("%v gave %v; want ErrServer that says %q", config, err, says)
+		_, err := bus.Open(t.Context(), bus.Config{URL: srv.URL, Durability: "async,workflow.*=fsync"})
+		if !errors.Is(err, bus.ErrServer) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v gave %v; want bus.ErrServer that says %q", config, err, says)
 		}
 		if waited := time.Since(begun); waited > 5*time.Second {
 			t.Errorf("it took %s to refuse; waiting cannot help", waited)
 		}
-		open(t, Config{URL: srv.URL, Durability: "replica"})
+		bustest.Open(t, bus.Config{URL: srv.URL, Durability: "replica"})
 	}
 }
 
 func TestFsyncIsRefusedByAnOldRedis(t *testing.T) {
 	t.Parallel()
-	version := infoField(open(t, Config{}).rdb.Info(t.Context()).Val(), "redis_version")
-	b, err := Open(t.Context(), Config{URL: servertest.Redis(t), Prefix: servertest.Prefix(t), Durability: "fsync"})
-	if atLeast(version, [3]int{7, 2, 0}) { // the tests run on a newer one
+	version := bus.InfoField(bustest.Open(t, bus.Config{}).Client().Info(t.Context()).Val(), "redis_version")
+	b, err := bus.Open(t.Context(), bus.Config{URL: servertest.Redis(t), Prefix: servertest.Prefix(t), Durability: "fsync"})
+	if bus.AtLeast(version, [3]int{7, 2, 0}) { // the tests run on a newer one
 		if err != nil {
 			t.Fatal(err)
 		}
 		_ = b.Close()
 		return
 	}
-	if !errors.Is(err, ErrServer) || !strings.Contains(err.Error(), "7.2") {
-		t.Errorf("redis %s gave %v; want ErrServer that names 7.2", version, err)
+	if !errors.Is(err, bus.ErrServer) || !strings.Contains(err.Error(), "7.2") {
+		t.Errorf("redis %s gave %v; want bus.ErrServer that names 7.2", version, err)
 	}
 }
 
@@ -58,11 +60,11 @@ func TestFsyncIsConfirmed(t *testing.T) {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
 			srv := servertest.OwnRedis(t, devserver.RedisOptions{New: true, Config: map[string]string{"appendfsync": policy, "maxmemory-policy": "allkeys-lru"}})
-			if _, err := Open(t.Context(), Config{URL: srv.URL, Durability: "fsync", RequireDurable: true}); !errors.Is(err, ErrServer) || !strings.Contains(err.Error(), "noeviction") {
-				t.Errorf("an eviction policy gave %v; want ErrServer that says noeviction", err)
+			if _, err := bus.Open(t.Context(), bus.Config{URL: srv.URL, Durability: "fsync", RequireDurable: true}); !errors.Is(err, bus.ErrServer) || !strings.Contains(err.Error(), "noeviction") {
+				t.Errorf("an eviction policy gave %v; want bus.ErrServer that says noeviction", err)
 			}
-			b := open(t, Config{URL: srv.URL, Durability: "fsync"})
-			e := event(t, "wf-1", 1)
+			b := bustest.Open(t, bus.Config{URL: srv.URL, Durability: "fsync"})
+			e := bustest.Event(t, "wf-1", 1)
 			for try := range 2 {
 				got, err := b.Publish(t.Context(), e)
 				if err != nil || got[0].Seq != 1 || got[0].Duplicate != (try == 1) {
@@ -78,15 +80,15 @@ func TestFsyncIsConfirmed(t *testing.T) {
 func TestFsyncIsLostWithTheAOF(t *testing.T) {
 	t.Parallel()
 	srv := servertest.OwnRedis(t, devserver.RedisOptions{New: true, Config: map[string]string{"appendfsync": "always"}})
-	b := open(t, Config{URL: srv.URL, Durability: "async,workflow.progressed=fsync"})
-	if err := b.rdb.ConfigSet(t.Context(), "appendonly", "no").Err(); err != nil {
+	b := bustest.Open(t, bus.Config{URL: srv.URL, Durability: "async,workflow.progressed=fsync"})
+	if err := b.Client().ConfigSet(t.Context(), "appendonly", "no").Err(); err != nil {
 		t.Fatal(err)
 	}
-	e := event(t, "wf-1", 1)
+	e := bustest.Event(t, "wf-1", 1)
 	if _, err := b.Publish(t.Context(), e); err == nil || !strings.Contains(err.Error(), "appendonly") {
 		t.Errorf("without an AOF: %v; want an error that names appendonly", err)
 	}
-	if err := b.rdb.ConfigSet(t.Context(), "appendonly", "yes").Err(); err != nil {
+	if err := b.Client().ConfigSet(t.Context(), "appendonly", "yes").Err(); err != nil {
 		t.Fatal(err)
 	}
 	servertest.Eventually(t, 20*time.Second, func() error {
@@ -96,7 +98,7 @@ func TestFsyncIsLostWithTheAOF(t *testing.T) {
 		}
 		return err
 	})
-	other := event(t, "wf-1", 2)
+	other := bustest.Event(t, "wf-1", 2)
 	other.Type, other.Data = events.WorkflowStarted, []byte(`{"stage":"audit"}`)
 	if _, err := b.Publish(t.Context(), other); err != nil {
 		t.Error(err)

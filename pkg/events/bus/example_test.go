@@ -8,6 +8,7 @@ import (
 
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 func ExampleBus_Publish() {
@@ -30,7 +31,8 @@ func ExampleBus_Publish() {
 	fmt.Println("event number", receipts[0].Seq, "of its workflow")
 }
 
-func ExampleBus_Consume() {
+// A member of a group, by package consumer.
+func Example() {
 	ctx := context.Background()
 	b, err := bus.Open(ctx, bus.Config{})
 	if err != nil {
@@ -43,10 +45,10 @@ func ExampleBus_Consume() {
 		log.Fatal(err)
 	}
 	// Blocks until ctx ends and the work in hand is done.
-	err = b.Consume(ctx, bus.Subscription{Group: "mailers", Types: types,
-		Handle: func(ctx context.Context, m bus.Message) error {
+	err = consumer.Run(ctx, b, consumer.Subscription{Group: "mailers", Types: types,
+		Handle: func(ctx context.Context, m consumer.Message) error {
 			if m.Event.SourceAgent == "" {
-				return bus.Permanent(errors.New("nobody sent it")) // dead letter
+				return consumer.Permanent(errors.New("nobody sent it")) // dead letter
 			}
 			return nil // acknowledge
 		}})

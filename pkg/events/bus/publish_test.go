@@ -1,4 +1,4 @@
-package bus
+package bus_test
 
 import (
 	"context"
@@ -12,20 +12,22 @@ import (
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
+	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/internal/bustest"
 )
 
 func TestPublishNumbersAWorkflow(t *testing.T) {
 	for _, partitions := range []int{0, 4} {
 		t.Run(fmt.Sprint(partitions, " partitions"), func(t *testing.T) {
 			t.Parallel()
-			b := open(t, Config{Partitions: partitions})
+			b := bustest.Open(t, bus.Config{Partitions: partitions})
 			var wg sync.WaitGroup
 			var mu sync.Mutex
 			seen := map[int64]bool{}
 			for range 8 {
 				wg.Go(func() {
 					for range 25 {
-						got, err := b.Publish(t.Context(), event(t, "wf-1", 1), event(t, "wf-2", 2))
+						got, err := b.Publish(t.Context(), bustest.Event(t, "wf-1", 1), bustest.Event(t, "wf-2", 2))
 						if err != nil {
 							t.Error(err)
 							return
@@ -48,8 +50,8 @@ func TestPublishNumbersAWorkflow(t *testing.T) {
 
 func TestPublishKnowsAnIDWithinACall(t *testing.T) {
 	t.Parallel()
-	b := open(t, Config{})
-	e, other := event(t, "wf-1", 1), event(t, "wf-1", 2)
+	b := bustest.Open(t, bus.Config{})
+	e, other := bustest.Event(t, "wf-1", 1), bustest.Event(t, "wf-1", 2)
 	got, err := b.Publish(t.Context(), e, other, e)
 	if err != nil {
 		t.Fatal(err)
@@ -64,8 +66,8 @@ func TestPublishKnowsAnIDWithinACall(t *testing.T) {
 
 func TestPublishKnowsAnIDAgain(t *testing.T) {
 	t.Parallel()
-	b := open(t, Config{})
-	e := event(t, "wf-1", 1)
+	b := bustest.Open(t, bus.Config{})
+	e := bustest.Event(t, "wf-1", 1)
 	first, err := b.Publish(t.Context(), e)
 	if err != nil {
 		t.Fatal(err)
@@ -77,22 +79,22 @@ func TestPublishKnowsAnIDAgain(t *testing.T) {
 	if !again[0].Duplicate || again[0].EntryID != first[0].EntryID || again[0].Seq != first[0].Seq {
 		t.Errorf("the repeat gave %+v; want a duplicate of %+v", again[0], first[0])
 	}
-	if n := b.rdb.XLen(t.Context(), first[0].Stream).Val(); n != 1 {
+	if n := b.Client().XLen(t.Context(), first[0].Stream).Val(); n != 1 {
 		t.Errorf("the stream has %d entries; want 1", n)
 	}
 }
 
 func TestPublishRefusesAnInvalidEvent(t *testing.T) {
 	t.Parallel()
-	b := open(t, Config{})
-	bad := event(t, "wf-1", 1)
+	b := bustest.Open(t, bus.Config{})
+	bad := bustest.Event(t, "wf-1", 1)
 	bad.WorkflowID = "wf{1}"
-	_, err := b.Publish(t.Context(), event(t, "wf-1", 1), bad)
+	_, err := b.Publish(t.Context(), bustest.Event(t, "wf-1", 1), bad)
 	var fe *events.FieldError
 	if !errors.As(err, &fe) || fe.Field != "workflow_id" {
 		t.Fatalf("got %v; want a FieldError on workflow_id", err)
 	}
-	if n := b.rdb.Exists(t.Context(), b.names.Seqs(0)).Val(); n != 0 {
+	if n := b.Client().Exists(t.Context(), b.Names().Seqs(0)).Val(); n != 0 {
 		t.Error("the good event of the refused call was added")
 	}
 }
@@ -100,11 +102,11 @@ func TestPublishRefusesAnInvalidEvent(t *testing.T) {
 func TestPublishWaitsForRedisToComeBack(t *testing.T) {
 	t.Parallel()
 	srv := servertest.OwnRedis(t, devserver.RedisOptions{})
-	b := open(t, Config{URL: srv.URL})
+	b := bustest.Open(t, bus.Config{URL: srv.URL})
 	srv.Kill()
 	result := make(chan error, 1)
 	go func() {
-		_, err := b.Publish(context.Background(), event(t, "wf-1", 1))
+		_, err := b.Publish(context.Background(), bustest.Event(t, "wf-1", 1))
 		result <- err
 	}()
 	if err := srv.Restart(t.Context()); err != nil {
@@ -122,26 +124,26 @@ func TestPublishWaitsForRedisToComeBack(t *testing.T) {
 
 func TestCommitChangesStateAndPublishesOrNeither(t *testing.T) {
 	t.Parallel()
-	b := open(t, Config{})
+	b := bustest.Open(t, bus.Config{})
 	ctx := t.Context()
-	key, index := b.names.Workflow("wf-1"), b.names.Workflows(0)
-	change := Change{Key: key, Doc: []byte(`{"n":1}`), Index: []IndexUpdate{{Key: index, Member: "wf-1", Score: 5}}}
-	if _, err := b.Commit(ctx, change, event(t, "wf-1", 1)); err != nil {
+	key, index := b.Names().Workflow("wf-1"), b.Names().Workflows(0)
+	change := bus.Change{Key: key, Doc: []byte(`{"n":1}`), Index: []bus.IndexUpdate{{Key: index, Member: "wf-1", Score: 5}}}
+	if _, err := b.Commit(ctx, change, bustest.Event(t, "wf-1", 1)); err != nil {
 		t.Fatal(err)
 	}
 	if st, err := b.Load(ctx, key); err != nil || st.Rev != 1 || string(st.Doc) != `{"n":1}` {
 		t.Fatalf("loaded %+v, %v; want revision 1", st, err)
 	}
 
-	e := event(t, "wf-1", 2)
-	if _, err := b.Commit(ctx, change, e); !errors.Is(err, ErrConflict) {
-		t.Fatalf("a stale revision gave %v; want ErrConflict", err)
+	e := bustest.Event(t, "wf-1", 2)
+	if _, err := b.Commit(ctx, change, e); !errors.Is(err, bus.ErrConflict) {
+		t.Fatalf("a stale revision gave %v; want bus.ErrConflict", err)
 	}
-	if n := b.rdb.XLen(ctx, b.names.Stream(e.Type, 0)).Val(); n != 1 {
+	if n := b.Client().XLen(ctx, b.Names().Stream(e.Type, 0)).Val(); n != 1 {
 		t.Errorf("%d events after the conflict; want 1", n)
 	}
 
-	change = Change{Key: key, Rev: 1, Doc: []byte(`{"n":2}`), Index: []IndexUpdate{{Key: index, Member: "wf-1", Remove: true}}}
+	change = bus.Change{Key: key, Rev: 1, Doc: []byte(`{"n":2}`), Index: []bus.IndexUpdate{{Key: index, Member: "wf-1", Remove: true}}}
 	first, err := b.Commit(ctx, change, e)
 	if err != nil {
 		t.Fatal(err)
@@ -154,26 +156,26 @@ func TestCommitChangesStateAndPublishesOrNeither(t *testing.T) {
 	if st, _ := b.Load(ctx, key); st.Rev != 2 {
 		t.Errorf("revision %d after the repeat; want 2", st.Rev)
 	}
-	if n := b.rdb.ZCard(ctx, index).Val(); n != 0 {
+	if n := b.Client().ZCard(ctx, index).Val(); n != 0 {
 		t.Errorf("the index has %d members; want 0", n)
 	}
 }
 
 func TestCommitByTwoOnlyOneWins(t *testing.T) {
 	t.Parallel()
-	b := open(t, Config{})
+	b := bustest.Open(t, bus.Config{})
 	var wg sync.WaitGroup
 	var mu sync.Mutex
 	won := 0
 	for range 10 {
 		wg.Go(func() {
-			_, err := b.Commit(t.Context(), Change{Key: b.names.Workflow("wf-1"), Doc: []byte("x")}, event(t, "wf-1", 1))
+			_, err := b.Commit(t.Context(), bus.Change{Key: b.Names().Workflow("wf-1"), Doc: []byte("x")}, bustest.Event(t, "wf-1", 1))
 			mu.Lock()
 			defer mu.Unlock()
 			switch {
 			case err == nil:
 				won++
-			case !errors.Is(err, ErrConflict):
+			case !errors.Is(err, bus.ErrConflict):
 				t.Error(err)
 			}
 		})
@@ -185,10 +187,10 @@ func TestCommitByTwoOnlyOneWins(t *testing.T) {
 }
 
 func BenchmarkPublish(b *testing.B) {
-	bus := open(b, Config{})
+	bus := bustest.Open(b, bus.Config{})
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := bus.Publish(b.Context(), event(b, "wf-1", 1)); err != nil {
+			if _, err := bus.Publish(b.Context(), bustest.Event(b, "wf-1", 1)); err != nil {
 				b.Error(err)
 				return
 			}
@@ -200,13 +202,67 @@ func BenchmarkPublish(b *testing.B) {
 func TestPublishSaysWhyItWaited(t *testing.T) {
 	t.Parallel()
 	srv := servertest.OwnRedis(t, devserver.RedisOptions{})
-	b := open(t, Config{URL: srv.URL})
-	if err := b.rdb.ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
+	b := bustest.Open(t, bus.Config{URL: srv.URL})
+	if err := b.Client().ConfigSet(t.Context(), "maxmemory", "1").Err(); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if _, err := b.Publish(ctx, event(t, "wf-1", 1)); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "OOM") {
+	if _, err := b.Publish(ctx, bustest.Event(t, "wf-1", 1)); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "OOM") {
 		t.Errorf("publishing ended with %v; want the deadline and Redis' OOM", err)
+	}
+}
+
+// TestARepeatAmongNewEvents: the known one keeps its place, the others are added.
+func TestARepeatAmongNewEvents(t *testing.T) {
+	t.Parallel()
+	b := bustest.Open(t, bus.Config{})
+	known, other, third := bustest.Event(t, "wf-1", 1), bustest.Event(t, "wf-1", 2), bustest.Event(t, "wf-1", 3)
+	first, err := b.Publish(t.Context(), known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := b.Publish(t.Context(), other, known, third)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got[0].Seq != 2 || got[2].Seq != 3 || got[0].Duplicate || got[2].Duplicate {
+		t.Errorf("the new ones: %+v, %+v; want seq 2 and 3", got[0], got[2])
+	}
+	if !got[1].Duplicate || got[1].Seq != 1 || got[1].EntryID != first[0].EntryID {
+		t.Errorf("the repeat: %+v; want a duplicate of %+v", got[1], first[0])
+	}
+}
+
+// TestWhatIsKnownIsKeptWhenHashesTurn: an id outlives the turn to the next hash, and
+// a workflow goes on with its numbers.
+func TestWhatIsKnownIsKeptWhenHashesTurn(t *testing.T) {
+	t.Parallel()
+	b := bustest.Open(t, bus.Config{})
+	ctx := t.Context()
+	e := bustest.Event(t, "wf-1", 1)
+	if _, err := b.Publish(ctx, e); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{b.Names().Seen(0), b.Names().Seqs(0)} { // as if their time were over
+		if err := b.Client().PExpire(ctx, key, time.Minute).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	next, err := b.Publish(ctx, bustest.Event(t, "wf-1", 2))
+	if err != nil || next[0].Seq != 2 {
+		t.Fatalf("the next event: %+v, %v; want seq 2", next, err)
+	}
+	if n := b.Client().Exists(ctx, b.Names().SeenBefore(0), b.Names().SeqsBefore(0)).Val(); n != 2 {
+		t.Fatalf("%d of two hashes have turned", n)
+	}
+	again, err := b.Publish(ctx, e)
+	if err != nil || !again[0].Duplicate || again[0].Seq != 1 {
+		t.Errorf("the repeat gave %+v, %v; want a duplicate of seq 1", again, err)
+	}
+	for _, key := range []string{b.Names().Seen(0), b.Names().Seqs(0), b.Names().SeenBefore(0), b.Names().SeqsBefore(0)} {
+		if ttl := b.Client().PTTL(ctx, key).Val(); ttl <= 0 {
+			t.Errorf("%s is kept for ever", key)
+		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"agentbus/pkg/events/bus/internal/wire"
 )
 
 // publisher collects what concurrent calls want published. A few goroutines send;
@@ -11,7 +13,7 @@ import (
 // and a lone event never waits for company. Calls at the same time have no order,
 // so it does not matter which sender is first.
 type publisher struct {
-	bus     *Bus
+	admit   *admitter
 	mu      sync.Mutex
 	wait    []*publishCall
 	wake    chan struct{}
@@ -35,8 +37,12 @@ type publishCall struct {
 	done     chan struct{}
 }
 
-func startPublisher(b *Bus, senders int) *publisher {
-	p := &publisher{bus: b, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+func startPublisher(a *admitter, class durability) *publisher {
+	senders := confirmedSenders
+	if class == async {
+		senders = asyncSenders
+	}
+	p := &publisher{admit: a, wake: make(chan struct{}, 1), stop: make(chan struct{})}
 	for range senders {
 		p.senders.Go(p.run)
 	}
@@ -54,12 +60,12 @@ func (p *publisher) publish(ctx context.Context, items []item) ([]Receipt, error
 	}
 	p.wait = append(p.wait, call)
 	p.mu.Unlock()
-	signal(p.wake)
+	wire.Signal(p.wake)
 	select {
 	case <-call.done:
 		return call.receipts, call.err
 	case <-ctx.Done():
-		if why := p.bus.trouble.Load(); why != nil {
+		if why := p.admit.trouble.Load(); why != nil {
 			return nil, fmt.Errorf("publish: outcome unknown: %w, while Redis answered: %w", context.Cause(ctx), *why)
 		}
 		return nil, fmt.Errorf("publish: outcome unknown: %w", context.Cause(ctx))
@@ -90,19 +96,19 @@ func (p *publisher) run() {
 	}
 }
 
-// take returns waiting calls of about maxBatch events.
+// take returns waiting calls of about wire.MaxBatch events.
 func (p *publisher) take() []*publishCall {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n, size := 0, 0
-	for n < len(p.wait) && (n == 0 || size+len(p.wait[n].items) <= maxBatch) {
+	for n < len(p.wait) && (n == 0 || size+len(p.wait[n].items) <= wire.MaxBatch) {
 		size += len(p.wait[n].items)
 		n++
 	}
 	calls := p.wait[:n:n]
 	p.wait = p.wait[n:]
 	if len(p.wait) > 0 {
-		signal(p.wake) // for another sender
+		wire.Signal(p.wake) // for another sender
 	}
 	return calls
 }
@@ -126,7 +132,7 @@ func (p *publisher) send(calls []*publishCall) {
 	}
 	ctx, cancel := anyOf(live)
 	defer cancel()
-	receipts, err := p.bus.admit(ctx, all)
+	receipts, err := p.admit.admit(ctx, all)
 	for _, c := range live {
 		if err != nil {
 			c.err = err

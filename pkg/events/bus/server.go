@@ -5,39 +5,47 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"agentbus/pkg/events/bus/internal/wire"
 )
 
 // minVersion is the first Redis whose XAUTOCLAIM and XCLAIM drop entries that
 // were trimmed, and whose group lag survives a trim at the tail.
 var minVersion = [3]int{7, 0, 5}
 
-// awaitServer waits until Redis answers, then checks that it can keep the bus's
-// promises.
-func (b *Bus) awaitServer(ctx context.Context) error {
+// serverCheck asks a server whether it can keep the bus's promises.
+type serverCheck struct {
+	conn           *wire.Conn
+	strictest      durability // class that some type has
+	requireDurable bool
+}
+
+// await waits until Redis answers, then checks it.
+func (c serverCheck) await(ctx context.Context) error {
 	told := false
 	for attempt := 1; ; attempt++ {
-		err := b.checkServer(ctx)
-		if err == nil || !transient(err) {
+		err := c.once(ctx)
+		if err == nil || !wire.Transient(err) {
 			return err
 		}
 		if !told {
-			b.log.Warn().Err(err).Msg("waiting for Redis")
+			c.conn.Log.Warn().Err(err).Msg("waiting for Redis")
 			told = true
 		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("redis at REDIS_URL does not answer: %w", err)
-		case <-time.After(backoff(attempt, 50*time.Millisecond, time.Second, jitter)):
+		case <-time.After(wire.Backoff(attempt, 50*time.Millisecond, time.Second, wire.Jitter)):
 		}
 	}
 }
 
-// checkServer refuses a server that is too old, and one that may forget or evict
-// when the configuration asks for durability; else it warns.
-func (b *Bus) checkServer(ctx context.Context) error {
+// once refuses a server that is too old, and one that may forget or evict when the
+// configuration asks for durability; else it warns.
+func (c serverCheck) once(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	info, err := b.rdb.Info(ctx).Result()
+	info, err := c.conn.Redis.Info(ctx).Result()
 	if err != nil {
 		return err
 	}
@@ -48,8 +56,8 @@ func (b *Bus) checkServer(ctx context.Context) error {
 	if !atLeast(version, minVersion) {
 		return fmt.Errorf("%w: it is version %s; at least %d.%d.%d is needed", ErrServer, version, minVersion[0], minVersion[1], minVersion[2])
 	}
-	if b.classes.strictest() == Fsync {
-		if why := b.whyNoFsync(ctx, info, version); why != "" {
+	if c.strictest == fsync {
+		if why := c.whyNoFsync(ctx, info, version); why != "" {
 			return fmt.Errorf("%w: BUS_DURABILITY asks for fsync, which %s", ErrServer, why)
 		}
 	}
@@ -63,16 +71,16 @@ func (b *Bus) checkServer(ctx context.Context) error {
 	if len(faults) == 0 {
 		return nil
 	}
-	if b.cfg.RequireDurable {
+	if c.requireDurable {
 		return fmt.Errorf("%w: %s", ErrServer, strings.Join(faults, "; "))
 	}
-	b.log.Warn().Strs("faults", faults).Msg("this Redis can lose events; BUS_REQUIRE_DURABLE=true would refuse it")
+	c.conn.Log.Warn().Strs("faults", faults).Msg("this Redis can lose events; BUS_REQUIRE_DURABLE=true would refuse it")
 	return nil
 }
 
 // whyNoFsync says why no publish of the class fsync would ever be confirmed; empty
 // when it would.
-func (b *Bus) whyNoFsync(ctx context.Context, info, version string) string {
+func (c serverCheck) whyNoFsync(ctx context.Context, info, version string) string {
 	if !atLeast(version, [3]int{7, 2, 0}) {
 		return fmt.Sprintf("needs WAITAOF of Redis 7.2; it is version %s: use replica, or appendfsync always", version)
 	}
@@ -80,7 +88,7 @@ func (b *Bus) whyNoFsync(ctx context.Context, info, version string) string {
 		return "needs the AOF, which is off: set appendonly yes"
 	}
 	// Where CONFIG is forbidden nothing is known, and the first publish tells.
-	if b.rdb.ConfigGet(ctx, "appendfsync").Val()["appendfsync"] == "no" {
+	if c.conn.Redis.ConfigGet(ctx, "appendfsync").Val()["appendfsync"] == "no" {
 		return "needs Redis to sync its AOF: set appendfsync always or everysec, it is no"
 	}
 	return ""

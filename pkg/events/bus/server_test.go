@@ -1,4 +1,4 @@
-package bus
+package bus_test
 
 import (
 	"errors"
@@ -8,16 +8,18 @@ import (
 
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
+	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/internal/bustest"
 )
 
 func TestAServerThatForgetsIsRefusedOnRequest(t *testing.T) {
 	t.Parallel()
 	srv := servertest.OwnRedis(t, devserver.RedisOptions{Config: map[string]string{"appendonly": "no", "maxmemory-policy": "allkeys-lru"}})
-	open(t, Config{URL: srv.URL}) // warns
+	bustest.Open(t, bus.Config{URL: srv.URL}) // warns
 	begun := time.Now()
-	_, err := Open(t.Context(), Config{URL: srv.URL, RequireDurable: true})
-	if !errors.Is(err, ErrServer) {
-		t.Fatalf("got %v; want ErrServer", err)
+	_, err := bus.Open(t.Context(), bus.Config{URL: srv.URL, RequireDurable: true})
+	if !errors.Is(err, bus.ErrServer) {
+		t.Fatalf("got %v; want bus.ErrServer", err)
 	}
 	for _, setting := range []string{"appendonly yes", "noeviction"} {
 		if !strings.Contains(err.Error(), setting) {

@@ -10,6 +10,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"agentbus/pkg/events"
+	"agentbus/pkg/events/bus/internal/wire"
 )
 
 // Change is a compare-and-set on one state key, made by [Bus.Commit] together
@@ -42,19 +43,35 @@ type State struct {
 // repeat of a commit that had succeeded returns its receipts, since its first
 // event's id is known.
 func (b *Bus) Commit(ctx context.Context, c Change, evs ...events.Event) ([]Receipt, error) {
-	if len(evs) == 0 || len(evs) > maxBatch {
-		return nil, fmt.Errorf("commit: has %d events; 1 to %d", len(evs), maxBatch)
+	if len(evs) == 0 || len(evs) > wire.MaxBatch {
+		return nil, fmt.Errorf("commit: has %d events; 1 to %d", len(evs), wire.MaxBatch)
 	}
 	for _, e := range evs {
 		if e.WorkflowID != evs[0].WorkflowID {
 			return nil, fmt.Errorf("commit: events of workflows %s and %s; all must be of one", evs[0].WorkflowID, e.WorkflowID)
 		}
 	}
-	items, err := b.encode(evs)
+	items, err := encode(b.conn.Names, evs)
 	if err != nil {
 		return nil, err
 	}
-	return b.runPublish(ctx, items, &c)
+	receipts, index := make([]Receipt, len(items)), make([]int, len(items))
+	for i := range index {
+		index[i] = i
+	}
+	if err := b.admitter.admitPart(ctx, items, index, c.wire(), receipts); err != nil {
+		return nil, err
+	}
+	return receipts, nil
+}
+
+// wire is the change as the script takes it.
+func (c Change) wire() *wire.Change {
+	out := &wire.Change{Key: c.Key, Rev: c.Rev, Doc: c.Doc, TTLms: c.TTL.Milliseconds()}
+	for _, u := range c.Index {
+		out.Index = append(out.Index, wire.IndexUpdate(u))
+	}
+	return out
 }
 
 // Load reads a state that [Bus.Commit] wrote.
@@ -68,7 +85,7 @@ func (b *Bus) Load(ctx context.Context, key string) (State, error) {
 
 // LoadAll reads several states in one round trip (per node), in order of the keys.
 func (b *Bus) LoadAll(ctx context.Context, keys ...string) ([]State, error) {
-	pipe := b.rdb.Pipeline()
+	pipe := b.conn.Redis.Pipeline()
 	cmds := make([]*redis.SliceCmd, len(keys))
 	for i, k := range keys {
 		cmds[i] = pipe.HMGet(ctx, k, "rev", "doc")

@@ -14,11 +14,11 @@ import (
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // course is what a workflow tells from its beginning to its end, twice over the middle.
-func course(t *testing.T, workflowID string) (batch []bus.Message) {
+func course(t *testing.T, workflowID string) (batch []consumer.Message) {
 	t.Helper()
 	start := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	for i, payload := range []events.Payload{
@@ -44,7 +44,7 @@ func course(t *testing.T, workflowID string) (batch []bus.Message) {
 		if i < 5 { // the later ones do not say whose it is
 			e.Metadata = map[string]string{events.MetadataTenant: "blue"}
 		}
-		batch = append(batch, bus.Message{Event: e, Seq: int64(i + 1)})
+		batch = append(batch, consumer.Message{Event: e, Seq: int64(i + 1)})
 	}
 	return batch
 }
@@ -68,7 +68,7 @@ func TestRowWhateverTheOrder(t *testing.T) {
 		if seed > 0 {
 			random.Shuffle(len(left), func(a, b int) { left[a], left[b] = left[b], left[a] })
 		}
-		write := func(batch []bus.Message) {
+		write := func(batch []consumer.Message) {
 			for _, err := range w.Handle(t.Context(), batch) {
 				if err != nil {
 					t.Fatal(err)
@@ -118,7 +118,7 @@ func TestLivesAreRenewed(t *testing.T) {
 	w := NewWriter(rdb, names, Limits{TTL: time.Hour}, nil)
 	all := course(t, "wf")
 	for i, m := range all {
-		if err := w.Handle(t.Context(), []bus.Message{m})[0]; err != nil {
+		if err := w.Handle(t.Context(), []consumer.Message{m})[0]; err != nil {
 			t.Fatal(err)
 		}
 		for _, key := range []string{names.LiveLog("wf"), names.LiveRow("wf")} {

@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 //go:embed append.lua
@@ -72,9 +72,9 @@ type share struct {
 
 func (s *share) events() int { return (len(s.log) - 2) / 2 }
 
-// Handle is for [bus.Subscription.HandleBatch]: a few commands, all in one round trip.
+// Handle is for [consumer.Subscription.HandleBatch]: a few commands, all in one round trip.
 // Redis is both source and sink, so any failure of it is Unavailable; doing it again is harmless.
-func (w *Writer) Handle(ctx context.Context, batch []bus.Message) []error {
+func (w *Writer) Handle(ctx context.Context, batch []consumer.Message) []error {
 	outcome := make([]error, len(batch))
 	shares := make(map[string]*share, len(batch))
 	var order []*share
@@ -88,7 +88,7 @@ func (w *Writer) Handle(ctx context.Context, batch []bus.Message) []error {
 		from := len(out)
 		var err error
 		if out, err = appendMember(out, m.Event, m.Seq); err != nil {
-			outcome[i] = bus.Permanent(err)
+			outcome[i] = consumer.Permanent(err)
 			continue
 		}
 		s := shares[m.Event.WorkflowID]
@@ -104,7 +104,7 @@ func (w *Writer) Handle(ctx context.Context, batch []bus.Message) []error {
 	if err := w.append(ctx, order); err != nil {
 		for i := range outcome {
 			if outcome[i] == nil {
-				outcome[i] = bus.Unavailable(err)
+				outcome[i] = consumer.Unavailable(err)
 			}
 		}
 	}

@@ -15,7 +15,7 @@ import (
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
-	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/consumer"
 )
 
 // BenchmarkHandle writes batches as they come under load: 500 events of all types, about 350 bytes each,
@@ -28,7 +28,7 @@ func BenchmarkHandle(b *testing.B) {
 			defer func() { _ = rdb.Close() }()
 			w := NewWriter(rdb, events.Naming{}, Limits{}, nil)
 			next := load(1000, share)
-			handle := func(batch []bus.Message) {
+			handle := func(batch []consumer.Message) {
 				for _, err := range w.Handle(b.Context(), batch) {
 					if err != nil {
 						b.Fatal(err)
@@ -58,13 +58,13 @@ func BenchmarkHandle(b *testing.B) {
 }
 
 // load makes batches of events, each of some of the workflows.
-func load(workflows, share int) (next func(n int) []bus.Message) {
+func load(workflows, share int) (next func(n int) []consumer.Message) {
 	random := rand.New(rand.NewPCG(1, 1))
 	seqs := make([]int64, workflows)
 	made := 0
 	catalogue := events.Catalogue()
-	return func(n int) []bus.Message {
-		out := make([]bus.Message, n)
+	return func(n int) []consumer.Message {
+		out := make([]consumer.Message, n)
 		first, width := random.IntN(workflows), max(n/share, 1)
 		for i := range out {
 			of := (first + random.IntN(width)) % workflows
@@ -79,7 +79,7 @@ func load(workflows, share int) (next func(n int) []bus.Message) {
 			if err != nil {
 				panic(err) // made of constants
 			}
-			out[i] = bus.Message{Seq: seqs[of], Event: events.Event{
+			out[i] = consumer.Message{Seq: seqs[of], Event: events.Event{
 				ID: fmt.Sprintf("7d0f1c9e-0000-4000-8000-%012x", made), Type: spec.Type,
 				WorkflowID: "bench-7d0f1c9e-" + strconv.Itoa(of), Timestamp: time.Now().UTC().Truncate(time.Microsecond),
 				Data: data, SourceAgent: "bench", Metadata: map[string]string{events.MetadataTenant: "team-payments-europe"},

@@ -1,0 +1,9 @@
+package consumer_test
+
+import (
+	"testing"
+
+	"agentbus/pkg/devserver/servertest"
+)
+
+func TestMain(m *testing.M) { servertest.Main(m) }

@@ -1,0 +1,67 @@
+package consumer
+
+import (
+	"time"
+
+	"agentbus/pkg/events/bus/internal/wire"
+)
+
+// untouchedLooks looks without a sign of life make a member without a lease dead: 5 min.
+// Such a one takes part by plain Redis commands and works for as long as it likes on
+// what it has read; any XREADGROUP or XCLAIM of it is a sign.
+const untouchedLooks = 60
+
+// sight is what one look sees of a member.
+type sight struct {
+	lease string        // "" when it has none
+	idle  time.Duration // without a lease: since it touched the group, by Redis' clock
+}
+
+// sightings hold each look at the members against the ones before. Looks are counted
+// and clocks are not compared, so that a jump of Redis' clock makes nobody dead.
+type sightings struct {
+	rhythm wire.Rhythm
+	seen   map[string]sighting // by partition and member
+}
+
+// sighting is a lease and for how many looks the member has stood still.
+type sighting struct {
+	lease string
+	still int
+}
+
+func newSightings(r wire.Rhythm) *sightings {
+	return &sightings{rhythm: r, seen: make(map[string]sighting)}
+}
+
+// dead takes note of a look at a member and tells whether it is dead.
+func (s *sightings) dead(member string, now sight) bool {
+	if now.lease == wire.LeftLease {
+		return true
+	}
+	before, known := s.seen[member]
+	moved := !known || before.lease != now.lease
+	if now.lease == "" {
+		moved = moved || now.idle < s.rhythm.Look
+	}
+	if moved {
+		before = sighting{lease: now.lease, still: -1}
+	}
+	before.still++
+	s.seen[member] = before
+	if now.lease == "" {
+		return before.still >= untouchedLooks
+	}
+	return before.still >= wire.DeadLooks
+}
+
+// untouched is how long an entry of a dead member must have lain to be taken over: one
+// without a lease may have given a sign since the look.
+func (s *sightings) untouched(lease string) time.Duration {
+	if lease == "" {
+		return s.rhythm.Look
+	}
+	return 0
+}
+
+func (s *sightings) forget(member string) { delete(s.seen, member) }
