@@ -1,7 +1,6 @@
 package events
 
 import (
-	"reflect"
 	"slices"
 )
 
@@ -70,12 +69,3 @@ var specs = func() map[Type]Spec {
 	}
 	return m
 }()
-
-// checkPayload refuses a payload that is not the one its type carries.
-func checkPayload(t Type, p Payload) error {
-	want, got := reflect.TypeOf(specs[t].Example), reflect.TypeOf(p)
-	if want != got {
-		return fieldErrorf("data", "%s carries %v, not %v", t, want, got)
-	}
-	return p.Validate()
-}

@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"time"
@@ -144,19 +145,11 @@ func stringOf(field, text string, dst *string) error {
 	return nil
 }
 
-// kindOf names a JSON value's type, by its first byte, for an error text.
-func kindOf(first byte) string {
-	switch first {
-	case '{':
-		return "an object"
-	case '[':
-		return "an array"
-	case '"':
-		return "a string"
-	case 't', 'f':
-		return "a boolean"
-	case 'n':
-		return "null"
+// UnmarshalJSON is [Decode] in the form encoding/json asks for.
+func (e *Event) UnmarshalJSON(data []byte) error {
+	dec, err := Decode(bytes.Clone(data)) // data is the caller's
+	if err == nil {
+		*e = dec
 	}
-	return "a number"
+	return err
 }

@@ -1,6 +1,9 @@
 package events
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // FieldError says which field of an event, payload or request is wrong and what
 // would be right. [Decode], [Event.Validate] and [PayloadOf] return it; whoever
@@ -19,4 +22,13 @@ func (e *FieldError) Error() string {
 
 func fieldErrorf(field, format string, args ...any) error {
 	return &FieldError{Field: field, Problem: fmt.Sprintf(format, args...)}
+}
+
+// clip shortens a value that is quoted in an error: it may be hostile and large.
+func clip(s string) string {
+	const most = 60
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "..."
 }

@@ -2,35 +2,12 @@ package events
 
 import (
 	"encoding/json"
-	"errors"
-	"strings"
 	"time"
 )
 
 // Payload is the typed form of an event's data. Validate returns a [FieldError]
 // whose field starts with "data.".
 type Payload interface{ Validate() error }
-
-// PayloadOf reads e's data as P, the payload struct of e's type, and validates
-// it. The error is a [FieldError].
-func PayloadOf[P any, PP interface {
-	*P
-	Payload
-}](e Event) (*P, error) {
-	p := new(P)
-	if err := json.Unmarshal(e.Data, p); err != nil {
-		return nil, dataError(err)
-	}
-	return p, checkPayload(e.Type, PP(p))
-}
-
-func dataError(err error) error {
-	var typ *json.UnmarshalTypeError
-	if errors.As(err, &typ) {
-		return fieldErrorf("data."+typ.Field, "must be %s, is %s", typ.Type, typ.Value)
-	}
-	return fieldErrorf("data", "%v", err)
-}
 
 // Artifact names what a stage hands on: kept in the content-addressed store,
 // never inside an event.
@@ -159,18 +136,4 @@ type A2AResponseData struct {
 // Final reports whether no further response follows for the request.
 func (s A2AStatus) Final() bool {
 	return s == A2ASucceeded || s == A2AFailed || s == A2ACancelled
-}
-
-func (a Artifact) validate(field string) error {
-	switch {
-	case a.Name == "":
-		return fieldErrorf(field+".name", "is missing")
-	case a.URL == "":
-		return fieldErrorf(field+".url", "is missing")
-	case len(a.SHA256) != 64 || strings.Trim(a.SHA256, "0123456789abcdef") != "":
-		return fieldErrorf(field+".sha256", "must be 64 lower-case hex digits")
-	case a.Size < 0:
-		return fieldErrorf(field+".size", "is %d; at least 0", a.Size)
-	}
-	return nil
 }

@@ -3,6 +3,7 @@ package events
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // Validate checks the payload of workflow.created.
@@ -154,6 +155,20 @@ func checkObject(field string, raw json.RawMessage) error {
 	}
 	if raw[0] != '{' {
 		return fieldErrorf(field, "must be an object, is %s", kindOf(raw[0]))
+	}
+	return nil
+}
+
+func (a Artifact) validate(field string) error {
+	switch {
+	case a.Name == "":
+		return fieldErrorf(field+".name", "is missing")
+	case a.URL == "":
+		return fieldErrorf(field+".url", "is missing")
+	case len(a.SHA256) != 64 || strings.Trim(a.SHA256, "0123456789abcdef") != "":
+		return fieldErrorf(field+".sha256", "must be 64 lower-case hex digits")
+	case a.Size < 0:
+		return fieldErrorf(field+".size", "is %d; at least 0", a.Size)
 	}
 	return nil
 }

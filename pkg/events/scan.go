@@ -272,6 +272,23 @@ func (s *scanner) digits() bool {
 	return s.pos > from
 }
 
+// kindOf names a JSON value's type, by its first byte, for an error text.
+func kindOf(first byte) string {
+	switch first {
+	case '{':
+		return "an object"
+	case '[':
+		return "an array"
+	case '"':
+		return "a string"
+	case 't', 'f':
+		return "a boolean"
+	case 'n':
+		return "null"
+	}
+	return "a number"
+}
+
 // unquote returns the text of a valid JSON string.
 func unquote(raw string) string {
 	if strings.IndexByte(raw, '\\') < 0 {

@@ -88,12 +88,3 @@ func checkMetadata(m map[string]string) error {
 	}
 	return nil
 }
-
-// clip shortens a value that is quoted in an error: it may be hostile and large.
-func clip(s string) string {
-	const most = 60
-	if len(s) <= most {
-		return s
-	}
-	return strings.ToValidUTF8(s[:most], "") + "..."
-}

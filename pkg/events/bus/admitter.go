@@ -33,9 +33,9 @@ type admitter struct {
 	seconds                 prometheus.Observer
 }
 
-func newAdmitter(conn *wire.Conn, classes durabilities, cfg Config) *admitter {
+func newAdmitter(conn *wire.Conn, classes durabilities, replicas int, entries layout) *admitter {
 	return &admitter{
-		conn: conn, classes: classes, replicas: cfg.WaitReplicas, layout: cfg.layout(conn.Names),
+		conn: conn, classes: classes, replicas: replicas, layout: entries,
 		published:    conn.Counter("published_total", "Events Redis has taken from this process."),
 		deduplicated: conn.Counter("deduplicated_total", "Events of this process whose id Redis knew already."),
 		seconds:      conn.Seconds("publish_seconds", "One round trip of a batch of events.", 2, 16).WithLabelValues(),

@@ -42,7 +42,7 @@ func Open(ctx context.Context, cfg Config) (*Bus, error) {
 		_ = conn.Close()
 		return nil, err
 	}
-	b := &Bus{conn: conn, classes: classes, admitter: newAdmitter(conn, classes, cfg)}
+	b := &Bus{conn: conn, classes: classes, admitter: newAdmitter(conn, classes, cfg.WaitReplicas, cfg.layout(conn.Names))}
 	for class := range b.publishers {
 		b.publishers[class] = startPublisher(b.admitter, durability(class))
 	}

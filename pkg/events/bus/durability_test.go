@@ -11,7 +11,7 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
-	"agentbus/pkg/events/bus/internal/bustest"
+	"agentbus/pkg/events/bus/bustest"
 )
 
 func TestParseDurabilities(t *testing.T) {

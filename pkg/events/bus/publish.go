@@ -6,14 +6,6 @@ import (
 	"agentbus/pkg/events"
 )
 
-// Receipt says where an event stands. A Duplicate was added by an earlier call.
-type Receipt struct {
-	Stream    string
-	EntryID   string // "<ms>-<n>", by the Redis server's clock
-	Seq       int64  // number in its workflow, from 1
-	Duplicate bool
-}
-
 // Publish adds events, each once, and returns when Redis has them, one receipt
 // per event in order. Calls running at the same time share round trips.
 // Transient failures (connection, LOADING, OOM, ...) are tried again with the

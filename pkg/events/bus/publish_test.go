@@ -13,7 +13,7 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
-	"agentbus/pkg/events/bus/internal/bustest"
+	"agentbus/pkg/events/bus/bustest"
 )
 
 func TestPublishNumbersAWorkflow(t *testing.T) {

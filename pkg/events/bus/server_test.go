@@ -9,7 +9,7 @@ import (
 	"agentbus/pkg/devserver"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events/bus"
-	"agentbus/pkg/events/bus/internal/bustest"
+	"agentbus/pkg/events/bus/bustest"
 )
 
 func TestAServerThatForgetsIsRefusedOnRequest(t *testing.T) {

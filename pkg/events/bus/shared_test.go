@@ -9,8 +9,8 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/bustest"
 	"agentbus/pkg/events/bus/consumer"
-	"agentbus/pkg/events/bus/internal/bustest"
 )
 
 // TestEventsPublishedTogetherShareAnEntry: by type, up to the limit, numbered in the

@@ -14,7 +14,7 @@
 //	                       └───────────────────────────────────┘
 //
 // Beside them stand inflight, which bounds what a member holds, breaker, which stops it
-// while its sink is away, heartbeat, which holds its lease, adopt, which has entries of
+// while its sink is away, heartbeat, which holds its lease, adopter, which has entries of
 // others numbered, and shared, which alone knows of entries with several events. They
 // meet in member.
 //

@@ -17,9 +17,9 @@ import (
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/bustest"
 	"agentbus/pkg/events/bus/consumer"
 	"agentbus/pkg/events/bus/inspect"
-	"agentbus/pkg/events/bus/internal/bustest"
 	"agentbus/pkg/events/bus/internal/wire"
 )
 
