@@ -5,8 +5,9 @@
 #
 #   deploy/install-deps.sh              Redis and PostgreSQL, unless REDIS_URL / DATABASE_URL name servers
 #   deploy/install-deps.sh --for-tests  both in any case, the C compiler the race detector needs, promtool,
-#                                       which tests the alert rules, a Redis that has WAITAOF, and a browser,
-#                                       which tests the live page
+#                                       which tests the alert rules, a Redis that has WAITAOF, a browser, which
+#                                       tests the live page, and Python's client of Redis, which the examples in
+#                                       pkg/events/examples/python use
 #   deploy/install-deps.sh --dev        the same and the typeface of the screenshots
 set -eu
 
@@ -16,7 +17,7 @@ for arg; do
     --for-tests) for_tests=1 ;;
     --dev) for_tests=1 dev=1 ;;
     *)
-        sed -n '2,11s/^# \{0,1\}//p' "$0"
+        sed -n '2,12s/^# \{0,1\}//p' "$0"
         case $arg in -h | --help) exit 0 ;; esac
         echo "unknown argument: $arg" >&2
         exit 2
@@ -37,6 +38,9 @@ have_postgres() {
 }
 
 have_browser() { have chromium || have chromium-browser || have google-chrome; }
+
+# Debian's package serves /usr/bin/python3, which need not be the first python3 of PATH.
+have_python_redis() { [ -d /usr/lib/python3/dist-packages/redis ] || python3 -c 'import redis' 2>/dev/null; }
 
 # fetch WHAT FUNCTION runs the function in a folder of its own and shows what it wrote when it fails.
 fetch() (
@@ -120,6 +124,7 @@ have_typeface() { [ -d /usr/share/fonts/opentype/inter ] || [ -d /usr/share/font
 if [ -n "$dev" ] && have apt-get; then have_typeface || need fonts-inter; fi
 if [ -n "$for_tests" ]; then
     have_browser || need chromium
+    have_python_redis || need python3-redis
     if have_promtool; then :; elif have apt-get; then fetch "promtool" fetch_promtool; else need promtool; fi
     if want_new_redis; then fetch "Redis 8" fetch_new_redis; fi
 fi
@@ -132,6 +137,7 @@ if ! have apt-get; then
         postgresql) hint="PostgreSQL 14 or newer (macOS: brew install postgresql@17), or set DATABASE_URL to a running server" ;;
         gcc) hint="a C compiler, for the race detector (macOS: xcode-select --install)" ;;
         promtool) hint="promtool, for the tests of the alert rules (macOS: brew install prometheus)" ;;
+        python3-redis) hint="Python 3 with its package redis, for the examples in Python (pip install redis)" ;;
         chromium) hint="Chromium or Chrome, for the tests of the live page" ;;
         *) hint=$package ;;
         esac

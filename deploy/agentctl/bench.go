@@ -81,7 +81,7 @@ It takes about a minute and as many open files as there are clients.`,
 	return c
 }
 
-// Targets of the live view, in the README's table.
+// Targets of the live view, in the table of services/websocket-manager/README.md.
 const (
 	targetKiB   = 40.0
 	targetP99   = 50 * time.Millisecond

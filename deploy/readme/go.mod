@@ -1,0 +1,3 @@
+module agentbus/deploy/readme
+
+go 1.26.0
