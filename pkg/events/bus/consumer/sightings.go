@@ -21,17 +21,20 @@ type sight struct {
 // and clocks are not compared, so that a jump of Redis' clock makes nobody dead.
 type sightings struct {
 	rhythm wire.Rhythm
+	now    func() time.Time
 	seen   map[string]sighting // by partition and member
 }
 
-// sighting is a lease and for how many looks the member has stood still.
+// sighting is a lease, for how many looks the member has stood still, and when it was
+// last looked at.
 type sighting struct {
 	lease string
 	still int
+	at    time.Time
 }
 
 func newSightings(r wire.Rhythm) *sightings {
-	return &sightings{rhythm: r, seen: make(map[string]sighting)}
+	return &sightings{rhythm: r, now: time.Now, seen: make(map[string]sighting)}
 }
 
 // dead takes note of a look at a member and tells whether it is dead.
@@ -39,20 +42,18 @@ func (s *sightings) dead(member string, now sight) bool {
 	if now.lease == wire.LeftLease {
 		return true
 	}
+	at := s.now()
 	before, known := s.seen[member]
-	moved := !known || before.lease != now.lease
+	sign := !known || before.lease != now.lease || now.lease == "" && now.idle <= at.Sub(before.at)
+	still := before.still + 1
+	if sign {
+		still = 0
+	}
+	s.seen[member] = sighting{lease: now.lease, still: still, at: at}
 	if now.lease == "" {
-		moved = moved || now.idle < s.rhythm.Look
+		return still >= untouchedLooks
 	}
-	if moved {
-		before = sighting{lease: now.lease, still: -1}
-	}
-	before.still++
-	s.seen[member] = before
-	if now.lease == "" {
-		return before.still >= untouchedLooks
-	}
-	return before.still >= wire.DeadLooks
+	return still >= wire.DeadLooks
 }
 
 // untouched is how long an entry of a dead member must have lain to be taken over: one

@@ -13,17 +13,20 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/redis/go-redis/v9"
-	"github.com/rs/zerolog"
 
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
+	"agentbus/pkg/events/bus/bustest"
+	"agentbus/pkg/events/bus/consumer"
+	"agentbus/pkg/events/bus/inspect"
 )
 
 func TestMain(m *testing.M) { servertest.Main(m) }
@@ -39,19 +42,14 @@ type system struct {
 func open(t *testing.T, cfg bus.Config) system {
 	t.Helper()
 	cfg.URL, cfg.Prefix = servertest.Redis(t), servertest.Prefix(t)
-	cfg.EventsPerEntry = 1
-	cfg.Log = zerolog.New(zerolog.NewTestWriter(t)).Level(zerolog.WarnLevel)
-	b, err := bus.Open(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
+	b := bustest.Open(t, cfg)
 	o, err := redis.ParseURL(cfg.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
 	client := redis.NewClient(o)
 	t.Cleanup(func() {
-		if err := errors.Join(client.Close(), b.Close()); err != nil {
+		if err := client.Close(); err != nil {
 			t.Error(err)
 		}
 	})
@@ -85,12 +83,12 @@ func (s system) event(typ events.Type, workflow string) events.Event {
 }
 
 // consume has a group of the bus handle events until the test ends.
-func (s system) consume(group string, typ events.Type, handle func(bus.Message)) {
+func (s system) consume(group string, typ events.Type, handle func(consumer.Message)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- s.bus.Consume(ctx, bus.Subscription{Group: group, Types: []events.Type{typ},
-			Handle: func(_ context.Context, m bus.Message) error { handle(m); return nil }})
+		done <- consumer.Run(ctx, s.bus, consumer.Subscription{Group: group, Types: []events.Type{typ},
+			Handle: func(_ context.Context, m consumer.Message) error { handle(m); return nil }})
 	}()
 	s.Cleanup(func() {
 		cancel()
@@ -213,7 +211,7 @@ func TestProducer(t *testing.T) {
 	var mu sync.Mutex
 	got := make([]string, len(want))
 	n := 0
-	s.consume("readers", events.WorkflowProgressed, func(m bus.Message) {
+	s.consume("readers", events.WorkflowProgressed, func(m consumer.Message) {
 		mu.Lock()
 		defer mu.Unlock()
 		if m.Seq < 1 || int(m.Seq) > len(got) {
@@ -291,11 +289,11 @@ func TestConsumerUnderLoad(t *testing.T) {
 // TestGroupHoldsTrimming: what a Python group has not acknowledged stays, and what every group has goes.
 func TestGroupHoldsTrimming(t *testing.T) {
 	t.Parallel()
-	s := open(t, bus.Config{Retention: time.Millisecond})
+	s := open(t, bus.Config{Retention: "1ms"})
 	// The started events are trimmed before the progressed ones, by one pass over the types.
 	held, other := s.prefix+"events:workflow.started", s.prefix+"events:workflow.progressed"
-	s.consume("readers", events.WorkflowProgressed, func(bus.Message) {})
-	s.consume("starters", events.WorkflowStarted, func(bus.Message) {})
+	s.consume("readers", events.WorkflowProgressed, func(consumer.Message) {})
+	s.consume("starters", events.WorkflowStarted, func(consumer.Message) {})
 	want := s.publish(events.WorkflowStarted, 100)
 	first := s.startConsumer("slow", "member-1", "workflow.started", "--batch", "10", "--count", "40").wait()
 	s.publish(events.WorkflowProgressed, 10)
@@ -363,6 +361,27 @@ func TestBusyMemberKeepsItsEntries(t *testing.T) {
 	}
 }
 
+// TestMemberWithoutLeaseIsNotRobbed: a Python program inside a group of the bus works on
+// an event for twice as long as a member without a sign of life is let live, and keeps it.
+func TestMemberWithoutLeaseIsNotRobbed(t *testing.T) {
+	t.Parallel()
+	s := open(t, bus.Config{}) // it lets such a member live for 6 s, and the program gives a sign every 3 s
+	want := s.publish(events.WorkflowStarted, 1)
+	foreign := s.startConsumer("pair", "foreign", "workflow.started", "--work", "12", "--count", "1", "--no-lease")
+	servertest.Eventually(t, time.Minute, func() error {
+		if n := s.redis.XPending(t.Context(), s.prefix+"events:workflow.started", "pair").Val(); n == nil || n.Count != 1 {
+			return errors.New("it has not read the event yet")
+		}
+		return nil
+	})
+	var taken atomic.Int32
+	s.consume("pair", events.WorkflowStarted, func(consumer.Message) { taken.Add(1) })
+	sameIDs(t, foreign.wait(), want)
+	if n := taken.Load(); n > 0 {
+		t.Errorf("a member of the bus handled %d events while the program worked on one", n)
+	}
+}
+
 // TestDeadLetter: a Python group's dead letters are listed and replayed as any other's.
 func TestDeadLetter(t *testing.T) {
 	t.Parallel()
@@ -376,9 +395,9 @@ func TestDeadLetter(t *testing.T) {
 	}
 	good := s.publish(events.WorkflowStarted, 1)
 
-	var letters []bus.DeadLetter
+	var letters []inspect.DeadLetter
 	servertest.Eventually(t, time.Minute, func() (err error) {
-		if letters, err = s.bus.DeadLetters(t.Context(), "failing", bus.LetterFilter{}); err == nil && len(letters) == 0 {
+		if letters, err = inspect.New(s.bus).DeadLetters(t.Context(), "failing", inspect.LetterFilter{}); err == nil && len(letters) == 0 {
 			err = errors.New("no dead letter yet")
 		}
 		return err
@@ -392,11 +411,11 @@ func TestDeadLetter(t *testing.T) {
 		t.Fatalf("pending is %+v, %v", pending, err)
 	}
 
-	if err := s.bus.Replay(t.Context(), "failing", letters[0].ID, "tester"); err != nil {
+	if err := inspect.New(s.bus).Replay(t.Context(), "failing", letters[0].ID, "tester"); err != nil {
 		t.Fatal(err)
 	}
 	servertest.Eventually(t, time.Minute, func() error {
-		again, err := s.bus.DeadLetters(t.Context(), "failing", bus.LetterFilter{})
+		again, err := inspect.New(s.bus).DeadLetters(t.Context(), "failing", inspect.LetterFilter{})
 		if err == nil && (len(again) != 1 || again[0].ID == letters[0].ID) {
 			err = fmt.Errorf("the replayed letter has not failed again: %+v", again)
 		}
