@@ -19,6 +19,9 @@ GOLANGCI_LINT         := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 ACTIONLINT_VERSION    := v1.7.12
 ACTIONLINT            := $(TOOLS)/actionlint-$(ACTIONLINT_VERSION)
 
+# Versions stand in deploy/api/package-lock.json. npm writes this file last.
+API_TOOLS             := $(TOOLS)/api/node_modules/.package-lock.json
+
 .PHONY: help
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -125,8 +128,13 @@ vulncheck: ## known vulnerabilities that the code can reach
 workflows: $(ACTIONLINT) ## .github/workflows are what the service takes
 	@$(ACTIONLINT)
 
+# Tests keep the documents at what the services serve.
+.PHONY: api-check
+api-check: $(API_TOOLS) ## the OpenAPI and AsyncAPI documents are valid, by redocly and AsyncAPI's own parser
+	@NODE_PATH=$(dir $(API_TOOLS)) node deploy/api/check.js $$(find services pkg -name openapi.json -o -name asyncapi.json)
+
 .PHONY: check
-check: fmt-check vet lint workflows standalone tidy-check ## everything CI checks besides the tests
+check: fmt-check vet lint workflows api-check standalone tidy-check ## everything CI checks besides the tests
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## golangci-lint over all modules, rules in .golangci.yml
@@ -186,6 +194,14 @@ $(GOLANGCI_LINT):
 	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION), once"
 	@GOWORK=off GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	@mv $(TOOLS)/golangci-lint $@
+
+# No package's install script runs: one of them reports who installs it.
+$(API_TOOLS): deploy/api/package.json deploy/api/package-lock.json
+	@deploy/install-deps.sh --dev
+	@mkdir -p $(TOOLS)/api
+	@cp $^ $(TOOLS)/api
+	@npm ci --prefix $(TOOLS)/api --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 $(ACTIONLINT):
 	@mkdir -p $(TOOLS)

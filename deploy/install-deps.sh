@@ -7,7 +7,8 @@
 #   deploy/install-deps.sh --for-tests  both in any case, the C compiler the race detector needs, promtool,
 #                                       which tests the alert rules, a Redis that has WAITAOF, and a browser,
 #                                       which tests the live page
-#   deploy/install-deps.sh --dev        the same and the typeface of the screenshots
+#   deploy/install-deps.sh --dev        the same, the typeface of the screenshots, and Node.js with npm, which
+#                                       run the validators of the API documents
 set -eu
 
 for_tests= dev=
@@ -16,7 +17,7 @@ for arg; do
     --for-tests) for_tests=1 ;;
     --dev) for_tests=1 dev=1 ;;
     *)
-        sed -n '2,11s/^# \{0,1\}//p' "$0"
+        sed -n '2,12s/^# \{0,1\}//p' "$0"
         case $arg in -h | --help) exit 0 ;; esac
         echo "unknown argument: $arg" >&2
         exit 2
@@ -117,7 +118,11 @@ if [ -n "$for_tests" ]; then
     have apt-get && { [ -e /usr/include/stdlib.h ] || need libc6-dev; }
 fi
 have_typeface() { [ -d /usr/share/fonts/opentype/inter ] || [ -d /usr/share/fonts/truetype/inter ]; }
-if [ -n "$dev" ] && have apt-get; then have_typeface || need fonts-inter; fi
+if [ -n "$dev" ]; then
+    if have apt-get; then have_typeface || need fonts-inter; fi
+    have node || need nodejs
+    have npm || need npm
+fi
 if [ -n "$for_tests" ]; then
     have_browser || need chromium
     if have_promtool; then :; elif have apt-get; then fetch "promtool" fetch_promtool; else need promtool; fi
@@ -132,6 +137,8 @@ if ! have apt-get; then
         postgresql) hint="PostgreSQL 14 or newer (macOS: brew install postgresql@17), or set DATABASE_URL to a running server" ;;
         gcc) hint="a C compiler, for the race detector (macOS: xcode-select --install)" ;;
         promtool) hint="promtool, for the tests of the alert rules (macOS: brew install prometheus)" ;;
+        nodejs) hint="Node.js 18.18 or newer (macOS: brew install node), for the validators of the API documents" ;;
+        npm) hint="npm, which comes with Node.js, for the validators of the API documents" ;;
         chromium) hint="Chromium or Chrome, for the tests of the live page" ;;
         *) hint=$package ;;
         esac
