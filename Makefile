@@ -167,6 +167,7 @@ tidy: ## bring all go.mod and go.sum in line with the code and with each other
 		go work sync; \
 		for module in $(MODULES); do (cd $$module && GOWORK=off go mod tidy); done; \
 	done
+	@go list -m all >/dev/null # go.work.sum
 
 # Makes $$copy, a copy of the checkout in which a check may do what it likes.
 COPY := copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
@@ -192,7 +193,7 @@ clean-check: ## git status is clean after go list -m all, and go build at the to
 	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w' -o . $$programs; \
 	for program in $$programs; do cp $${program##*/} $$program; done; \
 	left=$$(git diff --stat; git ls-files --others --exclude-standard); \
-	if [ -n "$$left" ]; then echo "a clone does not stay clean, see go.work.sum and .gitignore:"; echo "$$left"; exit 1; fi
+	if [ -n "$$left" ]; then echo "a clone does not stay clean: run make tidy, or see .gitignore"; echo "$$left"; exit 1; fi
 
 .PHONY: clean
 clean: ## remove what was built and all state of the local stack
