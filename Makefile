@@ -19,6 +19,9 @@ GOLANGCI_LINT         := $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 ACTIONLINT_VERSION    := v1.7.12
 ACTIONLINT            := $(TOOLS)/actionlint-$(ACTIONLINT_VERSION)
 
+# Versions stand in deploy/api/package-lock.json. npm writes this file last.
+API_TOOLS             := $(TOOLS)/api/node_modules/.package-lock.json
+
 .PHONY: help
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -125,8 +128,13 @@ vulncheck: ## known vulnerabilities that the code can reach
 workflows: $(ACTIONLINT) ## .github/workflows are what the service takes
 	@$(ACTIONLINT)
 
+# Tests keep the documents at what the services serve.
+.PHONY: api-check
+api-check: $(API_TOOLS) ## the OpenAPI and AsyncAPI documents are valid, by redocly and AsyncAPI's own parser
+	@NODE_PATH=$(dir $(API_TOOLS)) node deploy/api/check.js $$(find services pkg -name openapi.json -o -name asyncapi.json)
+
 .PHONY: check
-check: fmt-check vet lint workflows standalone tidy-check ## everything CI checks besides the tests
+check: fmt-check vet lint workflows api-check standalone tidy-check clean-check ## everything CI checks besides the tests
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) ## golangci-lint over all modules, rules in .golangci.yml
@@ -159,18 +167,33 @@ tidy: ## bring all go.mod and go.sum in line with the code and with each other
 		go work sync; \
 		for module in $(MODULES); do (cd $$module && GOWORK=off go mod tidy); done; \
 	done
+	@go list -m all >/dev/null # go.work.sum
 
-# In a copy, so that a check changes nothing.
+# Makes $$copy, a copy of the checkout in which a check may do what it likes.
+COPY := copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
+	tar --exclude=./.git --exclude=./bin --exclude=./$(STATE) -cf - . | tar -xf - -C $$copy
+
 .PHONY: tidy-check
 tidy-check: ## go.mod and go.sum are as make tidy leaves them
-	@copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
-	tar --exclude=./.git --exclude=./bin --exclude=./$(STATE) -cf - . | tar -xf - -C $$copy; \
+	@$(COPY); \
 	$(MAKE) --no-print-directory -s -C $$copy tidy; \
 	for file in go.work $(MODULES:%=%/go.mod) $(MODULES:%=%/go.sum); do \
 		if [ -e $$file ] || [ -e $$copy/$$file ]; then \
 			diff -uN $$file $$copy/$$file || { echo "$$file is not tidy: run make tidy"; exit 1; }; \
 		fi; \
 	done
+
+# All programs are built at the top at once, and put into the folder of each, where go build in it leaves them.
+# Without symbols and the like, because that is half the time.
+.PHONY: clean-check
+clean-check: ## git status is clean after go list -m all, and go build at the top and in each program's folder
+	@$(COPY); cd $$copy; git init -q -b main; git add -A; \
+	go list -m all >/dev/null; \
+	programs=$$(go list -f '{{if eq .Name "main"}}{{.Dir}}{{end}}' work); \
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w' -o . $$programs; \
+	for program in $$programs; do cp $${program##*/} $$program; done; \
+	left=$$(git diff --stat; git ls-files --others --exclude-standard); \
+	if [ -n "$$left" ]; then echo "a clone does not stay clean: run make tidy, or see .gitignore"; echo "$$left"; exit 1; fi
 
 .PHONY: clean
 clean: ## remove what was built and all state of the local stack
@@ -186,6 +209,14 @@ $(GOLANGCI_LINT):
 	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION), once"
 	@GOWORK=off GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	@mv $(TOOLS)/golangci-lint $@
+
+# No package's install script runs: one of them reports who installs it.
+$(API_TOOLS): deploy/api/package.json deploy/api/package-lock.json
+	@deploy/install-deps.sh --dev
+	@mkdir -p $(TOOLS)/api
+	@cp $^ $(TOOLS)/api
+	@npm ci --prefix $(TOOLS)/api --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
 
 $(ACTIONLINT):
 	@mkdir -p $(TOOLS)

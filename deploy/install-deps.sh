@@ -8,7 +8,8 @@
 #                                       which tests the alert rules, a Redis that has WAITAOF, a browser, which
 #                                       tests the live page, and Python's client of Redis, which the examples in
 #                                       pkg/events/examples/python use
-#   deploy/install-deps.sh --dev        the same and the typeface of the screenshots
+#   deploy/install-deps.sh --dev        the same, the typeface of the screenshots, and Node.js with npm, which
+#                                       run the validators of the API documents
 set -eu
 
 for_tests= dev=
@@ -121,7 +122,11 @@ if [ -n "$for_tests" ]; then
     have apt-get && { [ -e /usr/include/stdlib.h ] || need libc6-dev; }
 fi
 have_typeface() { [ -d /usr/share/fonts/opentype/inter ] || [ -d /usr/share/fonts/truetype/inter ]; }
-if [ -n "$dev" ] && have apt-get; then have_typeface || need fonts-inter; fi
+if [ -n "$dev" ]; then
+    if have apt-get; then have_typeface || need fonts-inter; fi
+    have node || need nodejs
+    have npm || need npm
+fi
 if [ -n "$for_tests" ]; then
     have_browser || need chromium
     have_python_redis || need python3-redis
@@ -138,6 +143,8 @@ if ! have apt-get; then
         gcc) hint="a C compiler, for the race detector (macOS: xcode-select --install)" ;;
         promtool) hint="promtool, for the tests of the alert rules (macOS: brew install prometheus)" ;;
         python3-redis) hint="Python 3 with its package redis, for the examples in Python (pip install redis)" ;;
+        nodejs) hint="Node.js 18.18 or newer (macOS: brew install node), for the validators of the API documents" ;;
+        npm) hint="npm, which comes with Node.js, for the validators of the API documents" ;;
         chromium) hint="Chromium or Chrome, for the tests of the live page" ;;
         *) hint=$package ;;
         esac

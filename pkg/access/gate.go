@@ -3,7 +3,6 @@ package access
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -102,16 +101,12 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// Refuse answers 401 with the reason as problem+json (RFC 9457) and the challenge of RFC 6750.
+// Refuse answers 401 with the reason and the challenge of RFC 6750.
 func Refuse(w http.ResponseWriter, err error) {
 	challenge := `Bearer realm="agentbus"`
 	if !errors.Is(err, ErrNoToken) {
 		challenge += `, error="invalid_token"`
 	}
 	w.Header().Set("WWW-Authenticate", challenge)
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(http.StatusUnauthorized)
-	_ = json.NewEncoder(w).Encode(map[string]any{ // the client has gone away
-		"title": "Unauthorized", "status": http.StatusUnauthorized, "detail": err.Error(),
-	})
+	Problem(w, http.StatusUnauthorized, err.Error())
 }

@@ -34,11 +34,11 @@ func NewGuard(hosts []string) (*Guard, error) {
 func (g *Guard) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !g.allows(r, r.Host) {
-			http.Error(w, fmt.Sprintf("Host %.100q is not allowed here; the server's ALLOWED_HOSTS lists those that are", r.Host), http.StatusMisdirectedRequest)
+			Problem(w, http.StatusMisdirectedRequest, fmt.Sprintf("Host %.100q is not allowed here; the server's ALLOWED_HOSTS lists those that are", r.Host))
 			return
 		}
 		if origins, sent := r.Header["Origin"]; sent && (len(origins) != 1 || !g.allowsOrigin(r, origins[0])) {
-			http.Error(w, fmt.Sprintf("Origin %.100q is not allowed here; the server's ALLOWED_HOSTS lists those that are", origins), http.StatusForbidden)
+			Problem(w, http.StatusForbidden, fmt.Sprintf("Origin %.100q is not allowed here; the server's ALLOWED_HOSTS lists those that are", origins))
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -32,6 +32,7 @@ func (c *coordinator) handler(guard *access.Guard, gate *access.Gate) http.Handl
 	cfg := huma.DefaultConfig("agentbus coordinator", "1.0.0")
 	cfg.Info.Description = "Create workflows, follow them, cancel them. Errors are problem+json (RFC 9457); `errors[].location` names the field."
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "/openapi", "", ""
+	cfg.Servers = []*huma.Server{{URL: "/", Description: "The coordinator that serves this document"}}
 	cfg.CreateHooks = nil // no $schema links in answers
 	cfg.RejectUnknownQueryParameters = true
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer",
@@ -59,9 +60,30 @@ func (c *coordinator) handler(guard *access.Guard, gate *access.Gate) http.Handl
 	c.registerAgain(api)
 	c.registerArtifacts(api)
 	c.registerOperations(api)
+	hidePatternDescriptions(api.OpenAPI())
 	// A page of another site must not be able to start or cancel work in its
 	// visitor's name; programs send no Origin and are not concerned.
 	return guard.Wrap(http.NewCrossOriginProtection().Handler(http.MaxBytesHandler(open, 2*maxBody)))
+}
+
+// hidePatternDescriptions takes the keyword patternDescription, which only huma knows, out of the document. The
+// messages to callers that are made of it exist already.
+func hidePatternDescriptions(doc *huma.OpenAPI) {
+	for _, schema := range doc.Components.Schemas.Map() {
+		for _, property := range schema.Properties {
+			property.PatternDescription = ""
+		}
+	}
+	for _, path := range doc.Paths {
+		for _, operation := range []*huma.Operation{path.Get, path.Post} {
+			if operation == nil {
+				continue
+			}
+			for _, parameter := range operation.Parameters {
+				parameter.Schema.PatternDescription = ""
+			}
+		}
+	}
 }
 
 type createInput struct {

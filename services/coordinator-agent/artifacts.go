@@ -29,7 +29,7 @@ func (c *coordinator) registerArtifacts(api huma.API) {
 
 type artifactInput struct {
 	ID     string `path:"id" maxLength:"128" pattern:"^[A-Za-z0-9._-]+$"`
-	SHA256 string `path:"sha256" pattern:"^[0-9a-f]{64}$" patternDescription:"the digest as the workflow names it"`
+	SHA256 string `path:"sha256" pattern:"^[0-9a-f]{64}$" patternDescription:"the digest as the workflow names it" doc:"The digest as the workflow names it"`
 }
 
 func (c *coordinator) apiArtifact(ctx context.Context, in *artifactInput) (*huma.StreamResponse, error) {

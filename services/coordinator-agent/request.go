@@ -12,7 +12,7 @@ import (
 
 // workflowRequest is what a user asks for.
 type workflowRequest struct {
-	Name   string        `json:"name" minLength:"1" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" patternDescription:"lower-case letters, digits and inner dashes" example:"greeter" doc:"Name of what is delivered"`
+	Name   string        `json:"name" minLength:"1" maxLength:"63" pattern:"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$" patternDescription:"lower-case letters, digits and inner dashes" example:"greeter" doc:"Name of what is delivered: lower-case letters, digits and inner dashes"`
 	Stages stageRequests `json:"stages,omitempty" doc:"What each stage is told; all may be left out"`
 }
 

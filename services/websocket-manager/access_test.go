@@ -270,7 +270,9 @@ func TestServerSentEvents(t *testing.T) {
 		t.Error("after coming back to the other replica:", diff)
 	}
 	for path, want := range map[string]int{"?since=-1": 400, "?since=x": 400} {
-		if status, body := one.get(t, "GET", "/v1/workflows/wf-1/events"+path, ""); status != want || !strings.Contains(body, "since") {
+		status, body := one.get(t, "GET", "/v1/workflows/wf-1/events"+path, "")
+		var problem struct{ Detail string } // RFC 9457
+		if err := json.Unmarshal([]byte(body), &problem); err != nil || status != want || !strings.Contains(problem.Detail, "since") {
 			t.Errorf("%s: %d %s", path, status, body)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"nhooyr.io/websocket"
 
 	"agentbus/pkg/devserver"
+	"agentbus/pkg/devserver/golden"
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/services/websocket-manager/live"
@@ -457,4 +459,19 @@ func TestPage(t *testing.T) {
 			t.Error("the page has inline code, which its own policy forbids")
 		}
 	}
+}
+
+// TestOpenAPI keeps the published document at what a running replica serves.
+func TestOpenAPI(t *testing.T) {
+	t.Parallel()
+	res, err := http.Get("http://" + newSystem(t).replica(t).addr + "/openapi.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.JSON(t, "api/openapi.json", json.RawMessage(text))
 }

@@ -92,7 +92,18 @@ capabilities: {drop: [ALL]}
 {{- define "agentbus.scaledBy" -}}
 {{- $ := index . 0 -}}{{- $a := (index . 1).autoscaling -}}
 {{- if $.Values.autoscaling.enabled -}}
-{{- if $a.cpuPercent }}cpu {{ end -}}
-{{- if and $a.external.metric (or $.Values.autoscaling.externalMetrics (eq $.Values.autoscaling.kind "keda")) }}external{{ end -}}
+{{- $external := and $a.external.metric (or $.Values.autoscaling.externalMetrics (eq $.Values.autoscaling.kind "keda")) -}}
+{{- if and $a.cpuPercent (not (and $external $a.external.replacesCPU)) }}cpu {{ end -}}
+{{- if $external }}external{{ end -}}
 {{- end -}}
+{{- end }}
+
+{{/* How fast a service is scaled, the same for both kinds of autoscaler: its values under autoscaling. */}}
+{{- define "agentbus.scalingBehavior" -}}
+scaleUp:
+  stabilizationWindowSeconds: 0
+  policies: [{type: Pods, value: {{ .scaleUpPods }}, periodSeconds: 15}]
+scaleDown:
+  stabilizationWindowSeconds: {{ .scaleDownSeconds }}
+  policies: [{type: Percent, value: 50, periodSeconds: 30}]
 {{- end }}

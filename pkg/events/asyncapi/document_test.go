@@ -1,19 +1,15 @@
 package asyncapi
 
 import (
-	"bytes"
 	"encoding/json"
-	"flag"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/jsonschema-go/jsonschema"
 
+	"agentbus/pkg/devserver/golden"
 	"agentbus/pkg/events"
 )
-
-var update = flag.Bool("update", false, "write the files instead of comparing them")
 
 // TestFilesAreWhatTheCodeSays keeps the published documents true.
 func TestFilesAreWhatTheCodeSays(t *testing.T) {
@@ -21,35 +17,14 @@ func TestFilesAreWhatTheCodeSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	compare(t, "asyncapi.json", doc)
-	compare(t, filepath.Join("schemas", "event.json"), Envelope())
+	golden.JSON(t, "asyncapi.json", doc)
+	golden.JSON(t, filepath.Join("schemas", "event.json"), Envelope())
 	for _, spec := range events.Catalogue() {
 		s, err := Payload(spec)
 		if err != nil {
 			t.Fatal(err)
 		}
-		compare(t, filepath.Join("schemas", string(spec.Type)+".json"), s)
-	}
-}
-
-func compare(t *testing.T, file string, v any) {
-	t.Helper()
-	want, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want = append(want, '\n')
-	if *update {
-		if err := os.WriteFile(file, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Errorf("%s is not what the code says; run: go test ./asyncapi -update", file)
+		golden.JSON(t, filepath.Join("schemas", string(spec.Type)+".json"), s)
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -35,6 +37,7 @@ func Handler(c Config) http.Handler {
 	cfg := huma.DefaultConfig("agentbus live view", "1.0.0")
 	cfg.Info.Description = "Beside the WebSocket (ws/PROTOCOL.md). Errors are problem+json (RFC 9457)."
 	cfg.OpenAPIPath, cfg.DocsPath, cfg.SchemasPath = "/openapi", "", ""
+	cfg.Servers = []*huma.Server{{URL: "/", Description: "The replica that serves this document"}}
 	cfg.CreateHooks = nil // no $schema links in answers
 	cfg.RejectUnknownQueryParameters = true
 	cfg.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"bearer": {Type: "http", Scheme: "bearer"}}
@@ -48,7 +51,7 @@ func Handler(c Config) http.Handler {
 	huma.Register(h, huma.Operation{OperationID: "get-history", Method: http.MethodGet, Path: "/v1/workflows/{id}/history", Tags: []string{"workflows"},
 		Summary: "The events of a workflow, page by page", Errors: []int{401, 404, 422, 503},
 		Description: "From what the live view keeps, and for what it does not, from the record in PostgreSQL, which has workflow.* and the ends of stages. Each number is in events or in gaps."}, a.history)
-	h.OpenAPI().AddOperation(&huma.Operation{OperationID: "follow-workflow", Method: http.MethodGet, Path: "/v1/workflows/{id}/events", Tags: []string{"workflows"},
+	follow := &huma.Operation{OperationID: "follow-workflow", Method: http.MethodGet, Path: "/v1/workflows/{id}/events", Tags: []string{"workflows"},
 		Summary:     "Follow a workflow by Server-Sent Events",
 		Description: "Data are the frames event, gap and live of the WebSocket's protocol; ids are numbers of events. Ends when the token expires or the replica leaves.",
 		Parameters: []*huma.Param{
@@ -58,7 +61,13 @@ func Handler(c Config) http.Handler {
 			{Name: "ticket", In: "query", Schema: &huma.Schema{Type: "string"}, Description: "Instead of the token"},
 		},
 		Responses: map[string]*huma.Response{"200": {Description: "The stream", Content: map[string]*huma.MediaType{"text/event-stream": {}}}},
-	})
+	}
+	problem := h.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[huma.ErrorModel](), true, "")
+	for _, status := range []int{400, 401, 404, 503} { // Register would do this, but the stream is served by its own handler
+		follow.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status),
+			Content: map[string]*huma.MediaType{"application/problem+json": {Schema: problem}}}
+	}
+	h.OpenAPI().AddOperation(follow)
 	for _, path := range []string{"/v1/session", "/v1/tickets", "/v1/workflows/{id}/history"} {
 		open.Handle(path, c.Gate.Wrap(own))
 	}

@@ -1,12 +1,13 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 
 	"github.com/rs/zerolog"
+
+	"agentbus/pkg/access"
 )
 
 // Proxy hands requests on to the coordinator, which asks for the token itself.
@@ -24,10 +25,7 @@ func Proxy(coordinator *url.URL, log zerolog.Logger) http.Handler {
 			if r.Context().Err() == nil {
 				log.Warn().Err(err).Str("path", r.URL.Path).Msg("the coordinator does not answer")
 			}
-			w.Header().Set("Content-Type", "application/problem+json")
-			w.WriteHeader(http.StatusBadGateway)
-			_ = json.NewEncoder(w).Encode(map[string]any{ // the client may have gone away
-				"title": "Bad Gateway", "status": http.StatusBadGateway, "detail": "the coordinator does not answer; try again a little later"})
+			access.Problem(w, http.StatusBadGateway, "the coordinator does not answer; try again a little later")
 		},
 	}
 }

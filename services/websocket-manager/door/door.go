@@ -70,7 +70,7 @@ func Refuse(w http.ResponseWriter, err error) {
 		access.Refuse(w, err)
 		return
 	}
-	http.Error(w, "Redis does not answer; try again a little later", http.StatusServiceUnavailable)
+	access.Problem(w, http.StatusServiceUnavailable, "Redis does not answer; try again a little later")
 }
 
 // Ticket makes one for p.

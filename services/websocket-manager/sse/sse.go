@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"agentbus/pkg/access"
 	"agentbus/services/websocket-manager/door"
 	"agentbus/services/websocket-manager/live"
 )
@@ -59,16 +60,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	since, err := sinceOf(r)
 	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
+		access.Problem(w, http.StatusBadRequest, err.Error())
 		return
 	}
 	id := r.PathValue("id")
 	switch err = s.cfg.Door.Check(r.Context(), who, id); {
 	case errors.Is(err, door.ErrUnknown):
-		http.Error(w, err.Error(), http.StatusNotFound)
+		access.Problem(w, http.StatusNotFound, err.Error())
 		return
 	case err != nil:
-		http.Error(w, "Redis does not answer", http.StatusServiceUnavailable)
+		access.Problem(w, http.StatusServiceUnavailable, "Redis does not answer")
 		return
 	}
 	ctx, cancel := context.WithCancel(r.Context())
@@ -85,7 +86,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	})
 	if err != nil {
-		http.Error(w, "Redis does not answer", http.StatusServiceUnavailable)
+		access.Problem(w, http.StatusServiceUnavailable, "Redis does not answer")
 		return
 	}
 	defer watch.Close()

@@ -3,7 +3,6 @@ package ws
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"os"
 	"reflect"
@@ -12,9 +11,9 @@ import (
 	"testing"
 
 	"github.com/google/jsonschema-go/jsonschema"
-)
 
-var update = flag.Bool("update", false, "write asyncapi.json instead of comparing it")
+	"agentbus/pkg/devserver/golden"
+)
 
 // eventFrame is what live.Item.Frame holds.
 type eventFrame struct {
@@ -111,19 +110,7 @@ func references(names []string) []any {
 
 func TestDocumentIsWhatTheCodeSays(t *testing.T) {
 	t.Parallel()
-	want, err := json.MarshalIndent(document(t), "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want = append(want, '\n')
-	if *update {
-		if err := os.WriteFile("asyncapi.json", want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got, err := os.ReadFile("asyncapi.json"); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("asyncapi.json is not what the code says (%v); run: go test ./ws -update", err)
-	}
+	golden.JSON(t, "asyncapi.json", document(t))
 }
 
 // TestProtocolShowsRealFrames holds every frame written out in PROTOCOL.md against the document.
