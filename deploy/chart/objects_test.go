@@ -180,6 +180,15 @@ func TestTwoReleasesShareNoName(t *testing.T) {
 	}
 }
 
+// Names are DNS labels, for which Helm's longest release name must leave room.
+func TestNamesAreShortEnough(t *testing.T) {
+	for _, o := range mustRender(t, strings.Repeat("r", 53), "everything") {
+		if len(o.GetName()) > 63 {
+			t.Errorf("%s %s has %d characters, 63 is what Kubernetes takes", o.GetKind(), o.GetName(), len(o.GetName()))
+		}
+	}
+}
+
 func TestLint(t *testing.T) {
 	for _, scenario := range scenarios(t) {
 		lint := action.NewLint()
