@@ -152,12 +152,28 @@ standalone: ## build and vet each module with GOWORK=off
 		(cd $$module && GOWORK=off go build -o /dev/null ./... && GOWORK=off go vet ./...) || { echo "$$module does not build with GOWORK=off"; exit 1; }; \
 	done
 
+# go mod tidy takes an import of a module of this repository, whose path has no domain, for one of the standard
+# library: where go.mod does not know the module, it writes nothing and says nothing. So go.mod first gets what the
+# code imports of this repository as requirements, and all of the repository as replacements while it is tidied.
 # Twice, because a module's tidy may change what those that depend on it need.
 .PHONY: tidy
 tidy: ## bring all go.mod and go.sum in line with the code and with each other
-	@for round in 1 2; do \
+	@for module in $(MODULES); do ( \
+		cd $$module; \
+		for path in $$(go list -e -deps -test -f '{{with .Module}}{{if .Main}}{{.Path}}{{end}}{{end}}' ./... | sort -u); do \
+			[ $$path = agentbus/$$module ] || grep -q "[[:space:]]$$path v" go.mod || go mod edit -require=$$path@v0.0.0; \
+		done; \
+	); done; \
+	ours=$$(go list -m); places=$$(go list -m -f '{{.Path}}=../../{{.Dir}}' | sed 's|$(CURDIR)/||'); \
+	for round in 1 2; do \
 		go work sync; \
-		for module in $(MODULES); do (cd $$module && GOWORK=off go mod tidy); done; \
+		for module in $(MODULES); do ( \
+			cd $$module; \
+			go mod edit $$(printf -- '-replace=%s ' $$places); \
+			GOWORK=off go mod tidy; \
+			needed=$$(GOWORK=off go list -m all); \
+			go mod edit $$(for path in $$ours; do grep -q "^$$path " <<<"$$needed" || printf -- '-dropreplace=%s ' $$path; done); \
+		); done; \
 	done
 
 # In a copy, so that a check changes nothing.
