@@ -24,11 +24,11 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
-demo: deps build ## run one workflow through the nine services, show what the consumers recorded, stop everything
+demo: deps build ## run one workflow through all services, show what the consumers recorded, stop everything
 	@bin/agentctl demo
 
 .PHONY: up
-up: deps build ## start Redis, PostgreSQL and the nine services and stay; Ctrl-C drains and stops them
+up: deps build ## start Redis, PostgreSQL and all services and stay; Ctrl-C drains and stops them
 	@bin/agentctl up
 
 # -count=1: Go would answer from its cache although the programs that the end-to-end tests run have changed.
@@ -180,13 +180,22 @@ tidy: ## bring all go.mod and go.sum in line with the code and with each other
 .PHONY: tidy-check
 tidy-check: ## go.mod and go.sum are as make tidy leaves them
 	@copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
-	tar --exclude=./.git --exclude=./bin --exclude=./$(STATE) -cf - . | tar -xf - -C $$copy; \
+	$(MAKE) --no-print-directory -s copy TO=$$copy; \
 	$(MAKE) --no-print-directory -s -C $$copy tidy; \
 	for file in go.work $(MODULES:%=%/go.mod) $(MODULES:%=%/go.sum); do \
 		if [ -e $$file ] || [ -e $$copy/$$file ]; then \
 			diff -uN $$file $$copy/$$file || { echo "$$file is not tidy: run make tidy"; exit 1; }; \
 		fi; \
 	done
+
+# The checkout without what was built and the state of the local stack, into the folder TO.
+.PHONY: copy
+copy:
+	@tar --exclude=./.git --exclude=./bin --exclude=./$(STATE) -cf - . | tar -xf - -C '$(TO)'
+
+.PHONY: new-service
+new-service: ## add a service that runs, such as NAME=notifier
+	@deploy/newservice/new-service.sh
 
 .PHONY: clean
 clean: ## remove what was built and all state of the local stack
