@@ -154,13 +154,14 @@ func TestServicesAreTheDirectories(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("values.yaml has the services %v, the directories are %v", got, want)
 	}
+	all := pods(t, "defaults")
 	for _, name := range want {
-		i := slices.IndexFunc(pods(t, "defaults"), func(p pod) bool { return p.owner == "agentbus-"+name })
+		i := slices.IndexFunc(all, func(p pod) bool { return p.owner == "agentbus-"+name })
 		if i < 0 {
 			t.Errorf("no deployment of %s", name)
 			continue
 		}
-		spec := pods(t, "defaults")[i].spec
+		spec := all[i].spec
 		grace := spec.Containers[0].Env[slices.IndexFunc(spec.Containers[0].Env, func(e corev1.EnvVar) bool { return e.Name == "SHUTDOWN_GRACE" })].Value
 		if grace != "25s" || *spec.TerminationGracePeriodSeconds != 35 {
 			t.Errorf("%s: SHUTDOWN_GRACE %s in a grace period of %d s", name, grace, *spec.TerminationGracePeriodSeconds)
