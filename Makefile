@@ -27,11 +27,11 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 .PHONY: demo
-demo: deps build ## run one workflow through the nine services, show what the consumers recorded, stop everything
+demo: deps build ## run one workflow through all services, show what the consumers recorded, stop everything
 	@bin/agentctl demo
 
 .PHONY: up
-up: deps build ## start Redis, PostgreSQL and the nine services and stay; Ctrl-C drains and stops them
+up: deps build ## start Redis, PostgreSQL and all services and stay; Ctrl-C drains and stops them
 	@bin/agentctl up
 
 # -count=1: Go would answer from its cache although the programs that the end-to-end tests run have changed.
@@ -160,18 +160,34 @@ standalone: ## build and vet each module with GOWORK=off
 		(cd $$module && GOWORK=off go build -o /dev/null ./... && GOWORK=off go vet ./...) || { echo "$$module does not build with GOWORK=off"; exit 1; }; \
 	done
 
+# go mod tidy takes an import of a module of this repository, whose path has no domain, for one of the standard
+# library: where go.mod does not know the module, it writes nothing and says nothing. So go.mod first gets what the
+# code imports of this repository as requirements, and all of the repository as replacements while it is tidied.
 # Twice, because a module's tidy may change what those that depend on it need.
 .PHONY: tidy
 tidy: ## bring all go.mod and go.sum in line with the code and with each other
-	@for round in 1 2; do \
+	@for module in $(MODULES); do ( \
+		cd $$module; \
+		for path in $$(go list -e -deps -test -f '{{with .Module}}{{if .Main}}{{.Path}}{{end}}{{end}}' ./... | sort -u); do \
+			[ $$path = agentbus/$$module ] || grep -q "[[:space:]]$$path v" go.mod || go mod edit -require=$$path@v0.0.0; \
+		done; \
+	); done; \
+	ours=$$(go list -m); places=$$(go list -m -f '{{.Path}}=../../{{.Dir}}' | sed 's|$(CURDIR)/||'); \
+	for round in 1 2; do \
 		go work sync; \
-		for module in $(MODULES); do (cd $$module && GOWORK=off go mod tidy); done; \
+		for module in $(MODULES); do ( \
+			cd $$module; \
+			go mod edit $$(printf -- '-replace=%s ' $$places); \
+			GOWORK=off go mod tidy; \
+			needed=$$(GOWORK=off go list -m all); \
+			go mod edit $$(for path in $$ours; do grep -q "^$$path " <<<"$$needed" || printf -- '-dropreplace=%s ' $$path; done); \
+		); done; \
 	done
 	@go list -m all >/dev/null # go.work.sum
 
 # Makes $$copy, a copy of the checkout in which a check may do what it likes.
 COPY := copy=$$(mktemp -d); trap 'rm -rf "$$copy"' EXIT; \
-	tar --exclude=./.git --exclude=./bin --exclude=./$(STATE) -cf - . | tar -xf - -C $$copy
+	$(MAKE) --no-print-directory -s copy TO=$$copy
 
 .PHONY: tidy-check
 tidy-check: ## go.mod and go.sum are as make tidy leaves them
@@ -194,6 +210,15 @@ clean-check: ## git status is clean after go list -m all, and go build at the to
 	for program in $$programs; do cp $${program##*/} $$program; done; \
 	left=$$(git diff --stat; git ls-files --others --exclude-standard); \
 	if [ -n "$$left" ]; then echo "a clone does not stay clean: run make tidy, or see .gitignore"; echo "$$left"; exit 1; fi
+
+# The checkout without what was built and the state of the local stack, into the folder TO.
+.PHONY: copy
+copy:
+	@tar --exclude=./.git --exclude=./bin --exclude=./$(STATE) -cf - . | tar -xf - -C '$(TO)'
+
+.PHONY: new-service
+new-service: ## add a service that runs, such as NAME=notifier
+	@deploy/newservice/new-service.sh
 
 .PHONY: clean
 clean: ## remove what was built and all state of the local stack

@@ -154,13 +154,14 @@ func TestServicesAreTheDirectories(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("values.yaml has the services %v, the directories are %v", got, want)
 	}
+	all := pods(t, "defaults")
 	for _, name := range want {
-		i := slices.IndexFunc(pods(t, "defaults"), func(p pod) bool { return p.owner == "agentbus-"+name })
+		i := slices.IndexFunc(all, func(p pod) bool { return p.owner == "agentbus-"+name })
 		if i < 0 {
 			t.Errorf("no deployment of %s", name)
 			continue
 		}
-		spec := pods(t, "defaults")[i].spec
+		spec := all[i].spec
 		grace := spec.Containers[0].Env[slices.IndexFunc(spec.Containers[0].Env, func(e corev1.EnvVar) bool { return e.Name == "SHUTDOWN_GRACE" })].Value
 		if grace != "25s" || *spec.TerminationGracePeriodSeconds != 35 {
 			t.Errorf("%s: SHUTDOWN_GRACE %s in a grace period of %d s", name, grace, *spec.TerminationGracePeriodSeconds)
@@ -176,6 +177,15 @@ func TestTwoReleasesShareNoName(t *testing.T) {
 	for _, o := range mustRender(t, "two", "defaults") {
 		if names[o.GetKind()+"/"+o.GetName()] {
 			t.Errorf("both releases have %s %s", o.GetKind(), o.GetName())
+		}
+	}
+}
+
+// Names are DNS labels, for which Helm's longest release name must leave room.
+func TestNamesAreShortEnough(t *testing.T) {
+	for _, o := range mustRender(t, strings.Repeat("r", 53), "everything") {
+		if len(o.GetName()) > 63 {
+			t.Errorf("%s %s has %d characters, 63 is what Kubernetes takes", o.GetKind(), o.GetName(), len(o.GetName()))
 		}
 	}
 }

@@ -139,7 +139,7 @@ func TestBadValuesAreNamed(t *testing.T) {
 		want   string
 	}{
 		"misspelt key":              {map[string]any{"servces": map[string]any{}}, "'servces' not allowed"},
-		"misspelt service":          {map[string]any{"services": map[string]any{"db-writr": map[string]any{}}}, "'db-writr' not allowed"},
+		"misspelt service":          {map[string]any{"services": map[string]any{"db-writr": map[string]any{}}}, "services.db-writr: there is no such service, there are "},
 		"misspelt field":            {map[string]any{"services": map[string]any{"db-writer": map[string]any{"replcas": 2}}}, "'replcas' not allowed"},
 		"wrong type":                {map[string]any{"defaults": map[string]any{"replicas": "many"}}, "/defaults/replicas"},
 		"not a choice":              {map[string]any{"autoscaling": map[string]any{"kind": "knative"}}, "/autoscaling/kind"},

@@ -13,7 +13,8 @@
 //
 // The stack has no table of ports either. Replica 1 listens where the service does by default, further
 // replicas (and all of them with FreePorts) on ports the kernel chooses; where that is, the stack reads
-// in the service's own log ("listening"). LOG_LEVEL=warn or error would hide that line and is left out.
+// in the service's own log ("listening"). LOG_LEVEL=warn or error would hide that line and is left out. For
+// Prometheus it writes what it read into targets.json, which goes when the stack stops.
 //
 // # Environment of a service
 //

@@ -23,7 +23,7 @@ func (s *Stack) shut(ctx context.Context) error {
 	s.sweep()
 	s.awaitConsumers(ctx)
 	err = errors.Join(err, s.each(func(p *Process) bool { return !producer(p) }, func(p *Process) error { return p.Stop(ctx) }))
-	err = errors.Join(err, s.stopServers(ctx), os.RemoveAll(connectionFile(s.opts.Dir)))
+	err = errors.Join(err, s.stopServers(ctx), os.RemoveAll(connectionFile(s.opts.Dir)), os.RemoveAll(targetsFile(s.opts.Dir)))
 	_ = s.lock.Close() // lets go of the folder
 	return err
 }

@@ -46,7 +46,9 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	if s.lock, err = lockDir(o.Dir); err != nil {
 		return nil, err
 	}
-	_ = os.Remove(connectionFile(o.Dir)) // of a stack that was killed
+	for _, left := range []string{connectionFile(o.Dir), targetsFile(o.Dir)} {
+		_ = os.Remove(left) // of a stack that was killed
+	}
 	if err := s.start(ctx, names); err != nil {
 		stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 		defer cancel()
@@ -88,7 +90,7 @@ func (s *Stack) start(ctx context.Context, services []string) error {
 	if err := s.startAll(ctx, func(p *Process) bool { return p.Service == liveView }); err != nil {
 		return err
 	}
-	return s.writeConnection()
+	return errors.Join(s.writeConnection(), s.writeTargets())
 }
 
 // The only services that know of each other.

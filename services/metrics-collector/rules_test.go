@@ -1,14 +1,10 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"testing"
 
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -51,69 +47,4 @@ func TestRules(t *testing.T) {
 			}
 		}
 	}
-}
-
-// TestEveryServiceIsScraped compares the jobs with the folders of services.
-func TestEveryServiceIsScraped(t *testing.T) {
-	t.Parallel()
-	raw, err := os.ReadFile(filepath.Join(prometheusDir, "prometheus.yml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var jobs, ports []string
-	for _, m := range regexp.MustCompile(`job_name: (\S+)\n.*"127\.0\.0\.1:(\d+)"`).FindAllStringSubmatch(string(raw), -1) {
-		jobs, ports = append(jobs, m[1]), append(ports, m[2])
-	}
-	services := allServices(t)
-	slices.Sort(jobs)
-	if !slices.Equal(jobs, services) {
-		t.Errorf("jobs are %v, services are %v", jobs, services)
-	}
-	slices.Sort(ports)
-	if len(slices.Compact(ports)) != len(services) {
-		t.Errorf("ports %v, want one for each service", ports)
-	}
-}
-
-// TestEveryServiceMayBeDown: the alert asks for services by name, since a cluster's Prometheus scrapes much
-// else.
-func TestEveryServiceMayBeDown(t *testing.T) {
-	t.Parallel()
-	raw, err := os.ReadFile("../../helm/agentbus/files/rules/agentbus.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	expr := regexp.MustCompile(`alert: AgentbusServiceDown\n +expr: (.*)`).FindStringSubmatch(string(raw))
-	if expr == nil {
-		t.Fatal("there is no alert AgentbusServiceDown")
-	}
-	parsed, err := language.ParseExpr(expr[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	jobs := parser.ExtractSelectors(parsed)[0]
-	i := slices.IndexFunc(jobs, func(m *labels.Matcher) bool { return m.Name == "job" })
-	for _, name := range allServices(t) {
-		if !jobs[i].Matches(name) {
-			t.Errorf("%s may be down and nobody is told", name)
-		}
-	}
-	if jobs[i].Matches("kube-proxy") {
-		t.Error("the alert asks for what is not ours")
-	}
-}
-
-// allServices are the folders beside this one, sorted.
-func allServices(t *testing.T) (names []string) {
-	t.Helper()
-	dirs, err := os.ReadDir("..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range dirs {
-		if d.IsDir() {
-			names = append(names, d.Name())
-		}
-	}
-	return names
 }

@@ -27,6 +27,11 @@ helm.sh/chart: {{ printf "%s-%s" (index . 0).Chart.Name (index . 0).Chart.Versio
 {{- define "agentbus.services" -}}
 {{- $all := dict -}}
 {{- range $name, $own := .Values.services -}}
+{{- if not (hasKey ($own | default dict) "uses") -}}
+{{- $known := list -}}
+{{- range $other, $value := $.Values.services -}}{{- if hasKey ($value | default dict) "uses" -}}{{- $known = append $known $other -}}{{- end -}}{{- end -}}
+{{- fail (printf "services.%s: there is no such service, there are %s" $name (join ", " $known)) -}}
+{{- end -}}
 {{- $service := mergeOverwrite (deepCopy $.Values.defaults) (deepCopy ($own | default dict)) -}}
 {{- if $service.enabled -}}{{- $_ := set $all $name $service -}}{{- end -}}
 {{- end -}}
