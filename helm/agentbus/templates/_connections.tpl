@@ -9,6 +9,8 @@
 {{- $_ := set $env "BUS_PREFIX" $.Values.bus.prefix -}}
 {{- $_ := set $env "BUS_PARTITIONS" (toString $.Values.bus.partitions) -}}
 {{- $_ := set $env "BUS_DURABILITY" $.Values.bus.durability -}}
+{{- $_ := set $env "BUS_EVENTS_PER_ENTRY" (toString $.Values.bus.eventsPerEntry) -}}
+{{- $_ := set $env "BUS_RETENTION" $.Values.bus.retention -}}
 {{- $_ := set $env "BUS_REQUIRE_DURABLE" (toString $.Values.bus.requireDurable) -}}
 {{- end -}}
 {{- if has "postgresql" $service.uses -}}{{- $_ := set $env "DATABASE_URL_FILE" "/etc/agentbus/postgresql/url" -}}{{- end -}}

@@ -143,7 +143,7 @@ func Document() (map[string]any, error) {
 	return map[string]any{
 		"asyncapi": "3.0.0",
 		"info": map[string]any{"title": "agentbus", "version": "1.0.0",
-			"description": "Events of a multi-agent software-delivery pipeline on Redis Streams. An entry has the field data (the event as JSON) and seq, the event's number in its workflow; an entry added without seq gets one when it is first read. Events of one type that were published at the same time share an entry: data is a JSON array of them then, and seq their numbers in the same order, space-separated (BUS_EVENTS_PER_ENTRY=1 turns that off). Who adds entries by XADD puts one event into each."},
+			"description": "Events of a multi-agent software-delivery pipeline on Redis Streams. An entry has the field data (the event as JSON) and seq, the event's number in its workflow; an entry added without seq gets one when it is first read. Only where an operator has set BUS_EVENTS_PER_ENTRY above 1, events of one type that were published at the same time may share an entry: data is a JSON array of them then, and seq their numbers in the same order, space-separated. Who adds entries by XADD puts one event into each."},
 		"servers": map[string]any{"redis": map[string]any{"host": "127.0.0.1:6379", "protocol": "redis", "description": "Redis 7.0.5 or newer"}},
 
 		"defaultContentType": "application/json",

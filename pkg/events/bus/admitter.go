@@ -34,11 +34,15 @@ type admitter struct {
 }
 
 func newAdmitter(conn *wire.Conn, classes durabilities, replicas int, entries layout) *admitter {
+	counter := func(name, help string) prometheus.Counter {
+		return wire.Register(conn, prometheus.NewCounter(prometheus.CounterOpts{Name: "agentbus_bus_" + name, Help: help}))
+	}
 	return &admitter{
 		conn: conn, classes: classes, replicas: replicas, layout: entries,
-		published:    conn.Counter("published_total", "Events Redis has taken from this process."),
-		deduplicated: conn.Counter("deduplicated_total", "Events of this process whose id Redis knew already."),
-		seconds:      conn.Seconds("publish_seconds", "One round trip of a batch of events.", 2, 16).WithLabelValues(),
+		published:    counter("published_total", "Events Redis has taken from this process."),
+		deduplicated: counter("deduplicated_total", "Events of this process whose id Redis knew already."),
+		seconds: wire.Register(conn, prometheus.NewHistogram(prometheus.HistogramOpts{Name: "agentbus_bus_publish_seconds",
+			Help: "One round trip of a batch of events.", Buckets: prometheus.ExponentialBuckets(0.0001, 2, 16)})),
 	}
 }
 

@@ -20,10 +20,13 @@ const trimStep = 1000
 // Run trims until ctx ends, while this process holds the lease for it. One holder is
 // enough; two for a moment do no harm, since each step is a script of its own.
 func Run(ctx context.Context, conn *wire.Conn) {
+	counter := func(name, help string) prometheus.Counter {
+		return wire.Register(conn, prometheus.NewCounter(prometheus.CounterOpts{Name: "agentbus_bus_" + name, Help: help}))
+	}
 	j := janitor{
 		conn:       conn,
-		trimmed:    conn.Counter("trimmed_total", "Entries removed after every group acknowledged them."),
-		capped:     conn.Counter("capped_unacknowledged_total", "Entries the hard cap removed before every group acknowledged them: data loss, but for what members had in hand."),
+		trimmed:    counter("trimmed_total", "Entries removed after every group acknowledged them."),
+		capped:     counter("capped_unacknowledged_total", "Entries the hard cap removed before every group acknowledged them: data loss, but for what members had in hand."),
 		lostToTrim: conn.LostToTrim(),
 	}
 	down := wire.Condition{Log: conn.Log, Bad: "housekeeping fails", Good: "housekeeping works again"}
