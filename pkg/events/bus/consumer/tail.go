@@ -19,9 +19,6 @@ import (
 type Tailing struct {
 	Types []events.Type
 	From  string // "$" is now (default), "0" the oldest entry kept, else behind an entry id; see [After]
-	// Behind has for some streams the id of the last entry seen, from a Message's Stream
-	// and EntryID, so that a reader goes on where it stopped. Others begin at From.
-	Behind map[string]string
 }
 
 // Tail shows every event of the types to fn, outside of any group, until ctx ends
@@ -63,9 +60,7 @@ type tailer struct {
 func newTailer(conn *wire.Conn, part int, what Tailing) *tailer {
 	t := &tailer{conn: conn, part: part}
 	for _, typ := range what.Types {
-		stream := conn.Names.Stream(typ, part)
-		behind := cmp.Or(what.Behind[stream], what.From, "$")
-		t.streams, t.behind = append(t.streams, stream), append(t.behind, behind)
+		t.streams, t.behind = append(t.streams, conn.Names.Stream(typ, part)), append(t.behind, cmp.Or(what.From, "$"))
 	}
 	return t
 }
