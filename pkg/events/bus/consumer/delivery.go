@@ -25,9 +25,9 @@ type delivery struct {
 	shared *sharedEntry // see shared.go; nil: it has its entry for itself
 }
 
-// newDelivery is one of the events of an entry, still without the event.
-func newDelivery(en wire.Entry) *delivery {
-	return &delivery{Message: Message{Stream: en.Stream, EntryID: en.ID}, begun: en.Begun, recovered: en.Recovered, origin: en.EntryKey, ms: en.MS()}
+// deliveryOf is one of the events of an entry, still without the event.
+func deliveryOf(en wire.Entry) delivery {
+	return delivery{Message: Message{Stream: en.Stream, EntryID: en.ID}, begun: en.Begun, recovered: en.Recovered, origin: en.EntryKey, ms: en.MS()}
 }
 
 // fresh: its first attempt, which was counted when it was read, has not begun.

@@ -32,7 +32,9 @@ func (f *fetcher) fetch(ctx context.Context, part int, pending []wire.Pending) e
 	var entries []wire.Entry
 	for i, cmd := range cmds {
 		if found := cmd.Val(); len(found) > 0 {
-			entries = append(entries, wire.Entry{EntryKey: pending[i].EntryKey, Fields: found[0].Values, Begun: pending[i].Begun, Recovered: true})
+			en := wire.NewEntry(pending[i].Stream, found[0])
+			en.Begun, en.Recovered = pending[i].Begun, true
+			entries = append(entries, en)
 			continue
 		}
 		f.lost.Inc()

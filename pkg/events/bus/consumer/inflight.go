@@ -39,7 +39,8 @@ func newInflight(limit, types int, typeOf map[string]events.Type, gauge promethe
 		of: make(map[events.Type]*load), changed: make(chan struct{}, 1)}
 }
 
-// add takes an entry of n events; false when it is held already.
+// add takes an entry of n events; false when it is held already. The gauge is set once
+// for many, by the next read or removal.
 func (f *inflight) add(k wire.EntryKey, n int) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -55,7 +56,6 @@ func (f *inflight) add(k wire.EntryKey, n int) bool {
 func (f *inflight) count(stream string, n int) {
 	f.all.events += n
 	f.load(stream).events += n
-	f.gauge.Set(float64(f.all.events))
 }
 
 // remove lets go of entries.
@@ -66,6 +66,7 @@ func (f *inflight) remove(keys ...wire.EntryKey) {
 		delete(f.held, k)
 		f.count(k.Stream, -n)
 	}
+	f.gauge.Set(float64(f.all.events))
 	f.mu.Unlock()
 	wire.Signal(f.changed)
 }
@@ -101,6 +102,7 @@ func (f *inflight) holds(k wire.EntryKey) bool {
 func (f *inflight) room() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.gauge.Set(float64(f.all.events))
 	return f.all.room(f.limit)
 }
 

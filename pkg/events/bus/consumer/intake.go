@@ -22,10 +22,11 @@ type intake struct {
 // admitted event is acknowledged.
 func (in *intake) accept(part int, entries []wire.Entry) (events int) {
 	ready := make([]*delivery, 0, len(entries))
+	room := make([]delivery, len(entries)) // at once: they live about as long as each other
 	var waiting []*delivery
 	var letters []letter
-	for _, en := range entries {
-		ds, verdict, final := in.read(part, en)
+	for i, en := range entries {
+		ds, verdict, final := in.read(part, en, &room[i])
 		events += len(ds)
 		if !in.inflight.add(en.EntryKey, len(ds)) {
 			continue
@@ -53,8 +54,8 @@ func (in *intake) accept(part int, entries []wire.Entry) (events int) {
 
 // read makes an entry's deliveries; final means that it is a dead letter already, of
 // which one delivery stands for the entry.
-func (in *intake) read(part int, en wire.Entry) (ds []*delivery, verdict outcome, final bool) {
-	ds, err := decode(en)
+func (in *intake) read(part int, en wire.Entry, d *delivery) (ds []*delivery, verdict outcome, final bool) {
+	ds, err := decode(en, d)
 	for _, d := range ds {
 		d.part = part
 		if err == nil {

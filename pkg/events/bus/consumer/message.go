@@ -24,7 +24,7 @@ type Message struct {
 // in an entry that others added and no group has read yet. What is no event is a
 // [events.FieldError].
 func Messages(stream string, m redis.XMessage) ([]Message, error) {
-	ds, err := decode(wire.Entry{EntryKey: wire.EntryKey{Stream: stream, ID: m.ID}, Fields: m.Values})
+	ds, err := decode(wire.NewEntry(stream, m), new(delivery))
 	if err != nil {
 		return nil, err
 	}
@@ -36,17 +36,17 @@ func Messages(stream string, m redis.XMessage) ([]Message, error) {
 	return out, nil
 }
 
-// decodeOne reads the event of an entry that has one.
-func decodeOne(en wire.Entry) (*delivery, error) {
-	d := newDelivery(en)
-	data, ok := en.Fields["data"].(string)
+// decodeOne reads the event of an entry that has one into d.
+func decodeOne(en wire.Entry, d *delivery) error {
+	*d = deliveryOf(en)
+	data, ok := en.Lookup("data")
 	if !ok {
-		return d, &events.FieldError{Field: "data", Problem: "the entry has no such field; add the event with XADD " + en.Stream + " * data '<json>'"}
+		return &events.FieldError{Field: "data", Problem: "the entry has no such field; add the event with XADD " + en.Stream + " * data '<json>'"}
 	}
 	var err error
 	d.Event, d.Raw, err = events.DecodeText(data)
 	if n, e := strconv.ParseInt(en.Field("seq"), 10, 64); e == nil && n > 0 {
 		d.Seq = n
 	}
-	return d, err
+	return err
 }

@@ -2,10 +2,7 @@ package consumer
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"agentbus/pkg/events/bus/internal/wire"
 )
@@ -71,7 +68,8 @@ func (r *reader) once(ctx context.Context) error {
 		return err
 	}
 	began := time.Now()
-	entries, err := r.read(ctx, streams, min(r.most, perStream(room, len(streams))), block)
+	// It does not end with ctx: a reply that nobody reads would leave its entries stranded.
+	entries, err := r.group.conn.ReadGroup(context.WithoutCancel(ctx), r.group.name, streams, min(r.most, perStream(room, len(streams))), block)
 	if err != nil || len(entries) == 0 {
 		return err
 	}
@@ -97,28 +95,3 @@ func (r *reader) adapt(entries, events, room int) {
 // streams are busy a read brings more than there is room for, bounded; a quarter
 // each keeps that rare and one busy stream fast.
 func perStream(room, streams int) int { return max(1, room/min(streams, 4)) }
-
-// read is one XREADGROUP. It does not end with ctx: a reply that nobody reads would
-// leave its entries stranded.
-func (r *reader) read(ctx context.Context, streams []string, count int, block time.Duration) ([]wire.Entry, error) {
-	args := &redis.XReadGroupArgs{Group: r.group.name, Consumer: r.group.conn.Member, Count: int64(count), Block: block,
-		Streams: make([]string, 0, 2*len(streams))}
-	args.Streams = append(args.Streams, streams...)
-	for range streams {
-		args.Streams = append(args.Streams, ">")
-	}
-	found, err := r.group.conn.Blocking.XReadGroup(context.WithoutCancel(ctx), args).Result()
-	if err != nil {
-		if errors.Is(err, redis.Nil) {
-			return nil, nil
-		}
-		return nil, err
-	}
-	var entries []wire.Entry
-	for _, s := range found {
-		for _, m := range s.Messages {
-			entries = append(entries, wire.Entry{EntryKey: wire.EntryKey{Stream: s.Stream, ID: m.ID}, Fields: m.Values})
-		}
-	}
-	return entries, nil
-}

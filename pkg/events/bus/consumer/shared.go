@@ -27,13 +27,13 @@ var splitLua string
 
 var splitScript = redis.NewScript(splitLua)
 
-// decode reads an entry's events. An error comes with one delivery that stands for the
-// entry.
-func decode(en wire.Entry) ([]*delivery, error) {
+// decode reads an entry's events, one alone into d. An error comes with one delivery that
+// stands for the entry.
+func decode(en wire.Entry, d *delivery) ([]*delivery, error) {
 	if seqs := strings.Fields(en.Field("seq")); len(seqs) > 1 {
 		return decodeShared(en, seqs)
 	}
-	d, err := decodeOne(en)
+	err := decodeOne(en, d)
 	return []*delivery{d}, err
 }
 
@@ -43,7 +43,8 @@ func decodeShared(en wire.Entry, seqs []string) ([]*delivery, error) {
 		if len(ds) == len(seqs) {
 			return &events.FieldError{Field: "seq", Problem: "has fewer numbers than data has events"}
 		}
-		d := newDelivery(en)
+		one := deliveryOf(en)
+		d := &one
 		d.Event, d.Raw = e, raw
 		d.Seq, _ = strconv.ParseInt(seqs[len(ds)], 10, 64)
 		if ds = append(ds, d); d.Seq < 1 {
@@ -55,9 +56,9 @@ func decodeShared(en wire.Entry, seqs []string) ([]*delivery, error) {
 		err = &events.FieldError{Field: "seq", Problem: "has more numbers than data has events"}
 	}
 	if err != nil {
-		d := newDelivery(en)
-		d.Raw = []byte(en.Field("data"))
-		return []*delivery{d}, err
+		whole := deliveryOf(en)
+		whole.Raw = []byte(en.Field("data"))
+		return []*delivery{&whole}, err
 	}
 	return ds, nil
 }

@@ -104,7 +104,7 @@ func (t *tailer) read(ctx context.Context) ([]*delivery, error) {
 		at := slices.Index(t.streams, s.Stream)
 		for _, m := range s.Messages {
 			t.behind[at] = m.ID
-			if more, err := decode(wire.Entry{EntryKey: wire.EntryKey{Stream: s.Stream, ID: m.ID}, Fields: m.Values}); err == nil {
+			if more, err := decode(wire.NewEntry(s.Stream, m), new(delivery)); err == nil {
 				ds = append(ds, more...)
 			}
 		}
