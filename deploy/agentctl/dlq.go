@@ -46,8 +46,8 @@ func (f *letterFlags) act(c *cobra.Command) {
 }
 
 // filter is what the flags and ids say.
-func (f *letterFlags) filter(ids []string, now time.Time) (inspect.LetterFilter, error) {
-	out := inspect.LetterFilter{IDs: ids, Class: f.class, WorkflowID: f.workflow, Limit: 1 << 30}
+func (f *letterFlags) filter(ids []string, now time.Time) (inspect.DeadLetterFilter, error) {
+	out := inspect.DeadLetterFilter{IDs: ids, Class: f.class, WorkflowID: f.workflow, Limit: 1 << 30}
 	for text, into := range map[*string]*time.Time{&f.since: &out.Since, &f.until: &out.Until} {
 		if *text == "" {
 			continue
@@ -131,7 +131,7 @@ func (a *app) letterCommand() *cobra.Command {
 		Use: "show GROUP ID", Short: "Show a dead letter with the event as it came", Args: usage(cobra.ExactArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withGroup(cmd.Context(), args[0], func(b *bus.Bus) error {
-				letters, err := inspect.New(b).DeadLetters(cmd.Context(), args[0], inspect.LetterFilter{IDs: args[1:], Limit: 1})
+				letters, err := inspect.New(b).DeadLetters(cmd.Context(), args[0], inspect.DeadLetterFilter{IDs: args[1:], Limit: 1})
 				if err != nil {
 					return err
 				}

@@ -35,7 +35,7 @@ there are dead letters: replay or drop those first, or delete them too with
 				return err
 			}
 			defer func() { _ = b.Close() }()
-			held, err := inspect.New(b).Holdings(cmd.Context(), group)
+			held, err := inspect.New(b).Describe(cmd.Context(), group)
 			if err != nil {
 				return err
 			}
@@ -74,7 +74,7 @@ there are dead letters: replay or drop those first, or delete them too with
 }
 
 // confirm asks the person at the terminal.
-func (a *app) confirm(held inspect.Holdings) error {
+func (a *app) confirm(held inspect.GroupDescription) error {
 	if !terminal(a.in) {
 		return usagef("say --yes to remove %s without being asked; --dry-run shows what would go", held.Group)
 	}
@@ -91,7 +91,7 @@ func (a *app) confirm(held inspect.Holdings) error {
 
 // printHoldings shows where a group stands: each stream where something waits, and
 // the sum.
-func (a *app) printHoldings(held inspect.Holdings) error {
+func (a *app) printHoldings(held inspect.GroupDescription) error {
 	if a.json() {
 		return a.print(held)
 	}
@@ -111,7 +111,7 @@ func (a *app) printHoldings(held inspect.Holdings) error {
 	return err
 }
 
-func membersOf(held inspect.Holdings) string {
+func membersOf(held inspect.GroupDescription) string {
 	if len(held.Members) == 0 {
 		return ", no members"
 	}

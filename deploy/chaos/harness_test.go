@@ -155,7 +155,7 @@ func balanced(t testing.TB, fault string, runs int, l *ledger.Ledger, recovery t
 // letters writes a group's dead letters into the ledger.
 func letters(t testing.TB, l *ledger.Ledger, b *bus.Bus, group string) []inspect.DeadLetter {
 	t.Helper()
-	found, err := inspect.New(b).DeadLetters(t.Context(), group, inspect.LetterFilter{Limit: 1 << 20})
+	found, err := inspect.New(b).DeadLetters(t.Context(), group, inspect.DeadLetterFilter{Limit: 1 << 20})
 	if err != nil {
 		t.Fatal(err)
 	}

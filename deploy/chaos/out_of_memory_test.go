@@ -84,7 +84,7 @@ func TestRedisOutOfMemory(t *testing.T) {
 	if n := metric(t, reg, "agentbus_bus_claimed_total", nil); n > poison {
 		t.Errorf("%v entries were claimed; want none but the waiting poison", n)
 	}
-	if found, err := inspect.New(b).DeadLetters(t.Context(), "writers", inspect.LetterFilter{}); err != nil || len(found) > 0 {
+	if found, err := inspect.New(b).DeadLetters(t.Context(), "writers", inspect.DeadLetterFilter{}); err != nil || len(found) > 0 {
 		t.Errorf("%d dead letters, %v; want none while there is no memory", len(found), err)
 	}
 	pending, err := admin.XPending(t.Context(), b.Names().Stream("workflow.progressed", 0), "writers").Result()

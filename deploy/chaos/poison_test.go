@@ -97,7 +97,7 @@ func TestReplayTwice(t *testing.T) {
 		}
 	}
 	recovered(t, time.Now(), 30*time.Second, b, "writers")
-	found, err := inspect.New(b).DeadLetters(t.Context(), "writers", inspect.LetterFilter{Limit: 2 * events})
+	found, err := inspect.New(b).DeadLetters(t.Context(), "writers", inspect.DeadLetterFilter{Limit: 2 * events})
 	if err != nil || len(found) != events {
 		t.Fatalf("%d dead letters, %v; want %d", len(found), err, events)
 	}

@@ -216,7 +216,7 @@ func (s *system) verify() {
 
 func (s *system) letters(group string) []inspect.DeadLetter {
 	s.Helper()
-	letters, err := inspect.New(s.bus).DeadLetters(s.Context(), group, inspect.LetterFilter{Limit: 1 << 30})
+	letters, err := inspect.New(s.bus).DeadLetters(s.Context(), group, inspect.DeadLetterFilter{Limit: 1 << 30})
 	if err != nil {
 		s.Fatal(err)
 	}

@@ -78,7 +78,7 @@ func TestMalformedEntriesBecomeDeadLetters(t *testing.T) {
 	}
 	for _, group := range []string{"db_writers", "websocket_workers", "metrics_collectors", "log_aggregators"} {
 		servertest.Eventually(t, 20*time.Second, func() error {
-			letters, err := inspect.New(b).DeadLetters(t.Context(), group, inspect.LetterFilter{Since: begun.Add(-time.Second)})
+			letters, err := inspect.New(b).DeadLetters(t.Context(), group, inspect.DeadLetterFilter{Since: begun.Add(-time.Second)})
 			if err != nil {
 				return err
 			}

@@ -107,7 +107,7 @@ func (c *coordinator) apiLetters(ctx context.Context, in *lettersInput) (*letter
 		if room == 0 { // which the bus would take for no limit
 			break
 		}
-		found, err := c.operator.DeadLetters(ctx, group, inspect.LetterFilter{Class: in.Class, WorkflowID: in.Workflow, Limit: room})
+		found, err := c.operator.DeadLetters(ctx, group, inspect.DeadLetterFilter{Class: in.Class, WorkflowID: in.Workflow, Limit: room})
 		if err != nil {
 			return nil, problem(err)
 		}

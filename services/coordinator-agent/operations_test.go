@@ -43,7 +43,7 @@ func (s *system) bury(group string, n, all int) {
 		}
 	}
 	servertest.Eventually(s.t, 20*time.Second, func() error {
-		letters, err := inspect.New(s.bus).DeadLetters(s.t.Context(), group, inspect.LetterFilter{})
+		letters, err := inspect.New(s.bus).DeadLetters(s.t.Context(), group, inspect.DeadLetterFilter{})
 		if err == nil && len(letters) != all {
 			err = fmt.Errorf("%d dead letters, want %d", len(letters), all)
 		}

@@ -76,7 +76,7 @@ func accountOf(ctx context.Context, b *bus.Bus, databaseURL, group string, types
 	if err != nil {
 		return a, err
 	}
-	letters, err := inspect.New(b).DeadLetters(ctx, group, inspect.LetterFilter{Limit: 1 << 30})
+	letters, err := inspect.New(b).DeadLetters(ctx, group, inspect.DeadLetterFilter{Limit: 1 << 30})
 	if err != nil {
 		return a, err
 	}

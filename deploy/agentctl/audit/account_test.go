@@ -171,7 +171,7 @@ func TestReplayIsWaiting(t *testing.T) {
 	stop := s.member(storing, func(context.Context, consumer.Message) error { return consumer.Permanent(errors.New("no")) })
 	s.settled(storing)
 	stop()
-	letters, err := inspect.New(s.bus).DeadLetters(t.Context(), storing, inspect.LetterFilter{})
+	letters, err := inspect.New(s.bus).DeadLetters(t.Context(), storing, inspect.DeadLetterFilter{})
 	if err != nil || len(letters) != 1 {
 		t.Fatalf("%d dead letters, %v", len(letters), err)
 	}

@@ -23,7 +23,7 @@ import (
 )
 
 // Quick is how often the background duties run in tests.
-var Quick = wire.Rhythm{Beat: 50 * time.Millisecond, Look: 100 * time.Millisecond, Tidy: 100 * time.Millisecond}
+var Quick = wire.Intervals{Heartbeat: 50 * time.Millisecond, Check: 100 * time.Millisecond, Trim: 100 * time.Millisecond}
 
 // Open returns a Bus of its own prefix on the shared server, or on the one that cfg
 // names, with quick background duties.
@@ -40,7 +40,7 @@ func Open(t testing.TB, cfg bus.Config) *bus.Bus {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Wire().Rhythm = Quick
+	b.Wire().Intervals = Quick
 	configs.Store(b, cfg)
 	t.Cleanup(func() {
 		configs.Delete(b)

@@ -66,7 +66,7 @@ func floodSubscription(rec *bustest.Record) consumer.Subscription {
 // buried wants a letter for each poison entry, of the right class and after one attempt.
 func buried(t *testing.T, b *bus.Bus) func() error {
 	return func() error {
-		letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.LetterFilter{Limit: 1 << 20})
+		letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.DeadLetterFilter{Limit: 1 << 20})
 		if err != nil {
 			return err
 		}
@@ -111,8 +111,8 @@ func TestPoisonWhileRedisIsOutOfMemory(t *testing.T) {
 	}
 	servertest.Eventually(t, 20*time.Second, good)
 	servertest.Eventually(t, 10*time.Second, unburied(t, b))
-	// A look could take what was put aside for stranded: it takes two of them.
-	for end := time.Now().Add(5 * b.Wire().Rhythm.Look); time.Now().Before(end); wire.Pause(t.Context(), time.Millisecond) {
+	// A check could take what was put aside for stranded: it takes two of them.
+	for end := time.Now().Add(5 * b.Wire().Intervals.Check); time.Now().Before(end); wire.Pause(t.Context(), time.Millisecond) {
 		most = max(most, bustest.Metric(t, b, "in_hand"))
 	}
 	if err := unburied(t, b)(); err != nil || bustest.Metric(t, b, "dead_letters_waiting") != floodMalformed+floodPermanent {

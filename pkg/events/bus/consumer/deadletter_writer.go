@@ -43,9 +43,9 @@ func (w *deadLetterWriter) busy() bool {
 	return len(w.queue) > 0
 }
 
-// bury moves an entry to the group's dead letters. Nobody waits for that: what cannot
+// write moves an entry to the group's dead letters. Nobody waits for that: what cannot
 // be written at once is queued.
-func (w *deadLetterWriter) bury(l letter) {
+func (w *deadLetterWriter) write(l letter) {
 	if w.busy() || w.store.write(l) != nil {
 		w.add(l)
 	}

@@ -14,7 +14,7 @@
 //	                       └───────────────────────────────────┘
 //
 // Beside them stand inflight, which bounds what a member holds, breaker, which stops it
-// while its sink is away, heartbeat, which holds its lease, adopter, which has entries of
+// while its sink is away, heartbeat, which holds its lease, foreignAdmitter, which has entries of
 // others numbered, and shared, which alone knows of entries with several events. They
 // meet in member.
 //
@@ -33,9 +33,9 @@
 // # Members
 //
 // A member holds a lease: a counter in Redis that it raises every few seconds. A
-// member whose counter stands still for three looks of another member is dead;
+// member whose counter stands still for three checks of another member is dead;
 // in one script its lease is checked again and its entries move. One that took
-// leave with entries in its hands says so in its lease; they move at once. Looks are
+// leave with entries in its hands says so in its lease; they move at once. Checks are
 // counted, clocks are not compared, so a jump of Redis' clock moves nothing. A
 // member that was stopped and wakes up finds its lease gone, cancels the handlers
 // it runs and joins anew: it acknowledges nothing that is no longer its own.

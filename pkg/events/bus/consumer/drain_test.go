@@ -91,7 +91,7 @@ func TestWhatIsLeftBehindMovesAtOnce(t *testing.T) {
 	<-begun
 	stop()
 	other := bustest.Another(t, b)
-	other.Wire().Rhythm.Look = time.Hour
+	other.Wire().Intervals.Check = time.Hour
 	var rec bustest.Record
 	bustest.Consume(t, other, consumer.Subscription{Handle: rec.Handle})
 	servertest.Eventually(t, 5*time.Second, rec.Want(3))

@@ -1,4 +1,4 @@
 package consumer
 
-// UntouchedLooks is for tests that wait as long as members do.
-const UntouchedLooks = untouchedLooks
+// IdleChecks is for tests that wait as long as members do.
+const IdleChecks = idleChecks

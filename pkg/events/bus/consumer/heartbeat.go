@@ -43,7 +43,7 @@ func (h *heartbeat) join(ctx context.Context, redisDown *wire.Condition) bool {
 // run raises the counter until ctx ends; false means that the lease is gone.
 // While Redis does not answer nobody can take it away either.
 func (h *heartbeat) run(ctx context.Context) bool {
-	tick := time.NewTicker(h.group.conn.Rhythm.Beat)
+	tick := time.NewTicker(h.group.conn.Intervals.Heartbeat)
 	defer tick.Stop()
 	for {
 		select {
@@ -61,13 +61,13 @@ func (h *heartbeat) run(ctx context.Context) bool {
 }
 
 func (h *heartbeat) beat(ctx context.Context, part int) (held bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, h.group.conn.Rhythm.Beat)
+	ctx, cancel := context.WithTimeout(ctx, h.group.conn.Intervals.Heartbeat)
 	defer cancel()
 	return h.group.conn.Beat(ctx, h.group.name, part, h.incarnation, h.counter)
 }
 
 // leave removes the member where it holds nothing. Where it still does, the lease says
-// that it left, and the others take the entries over when they next look.
+// that it left, and the others take the entries over when they next check.
 func (h *heartbeat) leave() {
 	ctx, cancel := context.WithTimeout(context.Background(), wire.WriteTimeout)
 	defer cancel()

@@ -12,7 +12,7 @@ type intake struct {
 	inflight  *inflight
 	scheduler *scheduler
 	splitter  *splitter
-	adopter   *adopter
+	foreign   *foreignAdmitter
 	letters   *deadLetterWriter
 	retries   *retryTimer
 }
@@ -40,7 +40,7 @@ func (in *intake) accept(part int, entries []wire.Entry) (events int) {
 			ready = append(ready, in.splitter.take(ds)...)
 		}
 	}
-	ready = in.adopter.adopt(ready, part)
+	ready = in.foreign.admit(ready, part)
 	merge(ready)
 	in.scheduler.push(ready...)
 	for _, d := range waiting {

@@ -46,13 +46,13 @@ func newMember(conn *wire.Conn, sub Subscription, log zerolog.Logger) *member {
 
 	// Before it.
 	in := &intake{group: g, inflight: flight, scheduler: queue, splitter: split, letters: letters, retries: retries,
-		adopter: &adopter{group: g, inflight: flight, acks: acks, duplicates: metrics.duplicates}}
+		foreign: &foreignAdmitter{group: g, inflight: flight, acks: acks, duplicates: metrics.duplicates}}
 	m := &member{
 		sub: sub, conn: conn, redisDown: redisDown, heartbeat: newHeartbeat(g), scheduler: queue,
 		splitter: split, acks: acks, letters: letters, retries: retries,
 		recoverer: &recoverer{group: g, inflight: flight, breaker: sink, letters: letters, postponed: letters.postponed, prefetch: sub.Prefetch,
 			fetcher: &fetcher{group: g, intake: in, acks: acks, lost: metrics.lostToTrim}, claimed: metrics.claimed,
-			sightings: newSightings(conn.Rhythm), stranded: make([]map[wire.EntryKey]struct{}, len(g.streams))},
+			detector: newFailureDetector(conn.Intervals.Check), stranded: make([]map[wire.EntryKey]struct{}, len(g.streams))},
 		worker: &worker{group: g, sub: sub, scheduler: queue, breaker: sink, attempts: attempts{g}, settler: split, acks: acks, retries: retries,
 			handler: handler{log: log, handle: sub.HandleBatch, limit: sub.HandlerTimeout, seconds: metrics.handlerSeconds},
 			handled: metrics.handled, retried: metrics.retried},
@@ -75,18 +75,18 @@ func (m *member) run(ctx context.Context) error {
 	working, cancelWork := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancelWork(nil)
 
-	var keepers, readers, workers sync.WaitGroup
-	kept, stopKeeping := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopKeeping()
-	keepers.Go(func() { // the lease is held until the last acknowledgement
+	var background, readers, workers sync.WaitGroup
+	kept, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	background.Go(func() { // the lease is held until the last acknowledgement
 		if m.heartbeat.run(kept) {
 			return
 		}
 		cancelWork(ErrLost) // first: the end of reading alone would look like leaving
 		stopReading()
 	})
-	keepers.Go(func() { m.acks.run(kept) })
-	keepers.Go(func() { m.letters.run(kept) })
+	background.Go(func() { m.acks.run(kept) })
+	background.Go(func() { m.letters.run(kept) })
 	for _, r := range m.readers {
 		readers.Go(func() { r.run(reading) })
 	}
@@ -111,8 +111,8 @@ func (m *member) run(ctx context.Context) error {
 		m.splitter.leave()
 		m.acks.flush()
 	}
-	stopKeeping()
-	keepers.Wait()
+	stopBackground()
+	background.Wait()
 	if lost {
 		return ErrLost
 	}

@@ -55,7 +55,7 @@ func TestOutcomes(t *testing.T) {
 			if got := int(calls.Load()); got != tc.attempts {
 				t.Errorf("the handler ran %d times; want %d", got, tc.attempts)
 			}
-			letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.LetterFilter{})
+			letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.DeadLetterFilter{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +87,7 @@ func TestMalformedEntriesBecomeDeadLetters(t *testing.T) {
 	bustest.Consume(t, b, consumer.Subscription{Handle: rec.Handle})
 	servertest.Eventually(t, 5*time.Second, rec.Want(1))
 	servertest.Eventually(t, 5*time.Second, bustest.Settled(t, b, "readers"))
-	letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.LetterFilter{Class: "malformed"})
+	letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.DeadLetterFilter{Class: "malformed"})
 	if err != nil || len(letters) != 5 {
 		t.Fatalf("%d dead letters, %v; want 5", len(letters), err)
 	}
@@ -123,7 +123,7 @@ func TestBatchIsolatesItsPoison(t *testing.T) {
 	}})
 	servertest.Eventually(t, 5*time.Second, rec.Want(99))
 	servertest.Eventually(t, 5*time.Second, bustest.Settled(t, b, "readers"))
-	if letters, _ := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.LetterFilter{}); len(letters) != 1 {
+	if letters, _ := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.DeadLetterFilter{}); len(letters) != 1 {
 		t.Errorf("%d dead letters; want 1", len(letters))
 	}
 }
@@ -145,7 +145,7 @@ func TestReplayReachesItsGroupAlone(t *testing.T) {
 	}
 	var letters []inspect.DeadLetter
 	servertest.Eventually(t, 5*time.Second, func() (err error) {
-		if letters, err = inspect.New(b).DeadLetters(t.Context(), "one", inspect.LetterFilter{}); len(letters) == 0 {
+		if letters, err = inspect.New(b).DeadLetters(t.Context(), "one", inspect.DeadLetterFilter{}); len(letters) == 0 {
 			return errors.Join(err, errors.New("no dead letter yet"))
 		}
 		return err
@@ -178,7 +178,7 @@ func TestAReplayThatDiesAgainKeepsItsOrigin(t *testing.T) {
 	last := ""
 	for range 2 {
 		servertest.Eventually(t, 5*time.Second, func() error {
-			letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.LetterFilter{})
+			letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.DeadLetterFilter{})
 			if err != nil || len(letters) != 1 || letters[0].ID == last {
 				return fmt.Errorf("%d dead letters, %w; want a new one", len(letters), err)
 			}

@@ -25,17 +25,17 @@ type recoverer struct {
 	prefetch  int
 	claimed   prometheus.Counter
 
-	sightings *sightings
-	stranded  []map[wire.EntryKey]struct{} // by partition: own, not held when last looked
+	detector *failureDetector
+	stranded []map[wire.EntryKey]struct{} // by partition: own, not held at the last check
 }
 
-// run looks at once, since a successor must find what its predecessor left though
+// run checks at once, since a successor must find what its predecessor left though
 // neither lives for long, and then at every tick.
 func (r *recoverer) run(ctx context.Context) {
 	var fetching sync.WaitGroup
 	fetching.Go(func() { r.fetchPostponed(ctx) })
 	defer fetching.Wait()
-	tick := time.NewTicker(r.group.conn.Rhythm.Look)
+	tick := time.NewTicker(r.group.conn.Intervals.Check)
 	defer tick.Stop()
 	for r.breaker.awaitSink(ctx) {
 		for part := range r.group.streams {
@@ -53,14 +53,14 @@ func (r *recoverer) run(ctx context.Context) {
 	}
 }
 
-// others looks at the group's members and takes over what the dead ones held.
+// others checks the group's members and takes over what the dead ones held.
 func (r *recoverer) others(ctx context.Context, part int) error {
 	members, err := r.members(ctx, part)
 	if err != nil {
 		return err
 	}
 	for name, m := range members {
-		if name == r.group.conn.Member || !r.sightings.dead(fmt.Sprint(part, "/", name), m) {
+		if name == r.group.conn.Member || !r.detector.dead(fmt.Sprint(part, "/", name), m) {
 			continue
 		}
 		gone, err := r.claim(ctx, part, name, m.lease)
@@ -68,14 +68,14 @@ func (r *recoverer) others(ctx context.Context, part int) error {
 			return err
 		}
 		if gone {
-			r.sightings.forget(fmt.Sprint(part, "/", name))
+			r.detector.forget(fmt.Sprint(part, "/", name))
 		}
 	}
 	return nil
 }
 
-// members are what a look sees of each member of the group.
-func (r *recoverer) members(ctx context.Context, part int) (map[string]sight, error) {
+// members are what a check sees of each member of the group.
+func (r *recoverer) members(ctx context.Context, part int) (map[string]observation, error) {
 	g := r.group
 	pipe := g.conn.Redis.Pipeline()
 	leases := pipe.HGetAll(ctx, g.conn.Names.Members(g.name, part))
@@ -87,15 +87,15 @@ func (r *recoverer) members(ctx context.Context, part int) (map[string]sight, er
 	if err := leases.Err(); err != nil {
 		return nil, err
 	}
-	members := make(map[string]sight)
+	members := make(map[string]observation)
 	for name, lease := range leases.Val() {
-		members[name] = sight{lease: lease}
+		members[name] = observation{lease: lease}
 	}
 	for _, cmd := range consumers {
 		for _, c := range cmd.Val() {
 			m, known := members[c.Name]
 			if !known || m.lease == "" && c.Idle < m.idle {
-				members[c.Name] = sight{idle: c.Idle}
+				members[c.Name] = observation{idle: c.Idle}
 			}
 		}
 	}
@@ -112,7 +112,7 @@ func (r *recoverer) claim(ctx context.Context, part int, member, lease string) (
 			return false, nil
 		}
 		var moved []wire.Pending
-		gone, moved, err = g.conn.Claim(context.WithoutCancel(ctx), g.name, part, g.streams[part], member, lease, room, r.sightings.untouched(lease))
+		gone, moved, err = g.conn.Claim(context.WithoutCancel(ctx), g.name, part, g.streams[part], member, lease, room, r.detector.untouched(lease))
 		if err != nil {
 			return false, err
 		}
@@ -129,7 +129,7 @@ func (r *recoverer) claim(ctx context.Context, part int, member, lease string) (
 }
 
 // own takes entries that are pending under this member's name and were not held at two
-// looks in a row: at one look they may just be arriving.
+// checks in a row: at one they may just be arriving.
 func (r *recoverer) own(ctx context.Context, part int) error {
 	pending, err := r.listOwn(ctx, part)
 	if err != nil {

@@ -49,7 +49,7 @@ func TestAMemberGoesOnWithItsOwnEntries(t *testing.T) {
 		t.Fatal(err)
 	}
 	bustest.Dead(t, b, "readers", 1)
-	b.Wire().Rhythm.Look = time.Hour // not by looking around
+	b.Wire().Intervals.Check = time.Hour // not by looking around
 	var rec bustest.Record
 	bustest.Consume(t, b, consumer.Subscription{Handle: rec.Handle})
 	servertest.Eventually(t, 5*time.Second, rec.Want(2))
@@ -88,7 +88,7 @@ func deliver(t *testing.T, b *bus.Bus, workflow, consumer string) {
 }
 
 // TestAConsumerWithoutALeaseIsNotRobbed: it takes part by plain Redis commands. While it
-// gives signs of life it keeps what it works on, for however many looks; then it is dead.
+// gives signs of life it keeps what it works on, for however many checks; then it is dead.
 func TestAConsumerWithoutALeaseIsNotRobbed(t *testing.T) {
 	t.Parallel()
 	b := bustest.Open(t, bus.Config{})
@@ -101,7 +101,7 @@ func TestAConsumerWithoutALeaseIsNotRobbed(t *testing.T) {
 		t.Fatal(pending, err)
 	}
 	// Longer than a member without any sign would be let live.
-	for end := time.Now().Add(consumer.UntouchedLooks * b.Wire().Rhythm.Look * 6 / 5); time.Now().Before(end); wire.Pause(t.Context(), b.Wire().Rhythm.Look/4) {
+	for end := time.Now().Add(consumer.IdleChecks * b.Wire().Intervals.Check * 6 / 5); time.Now().Before(end); wire.Pause(t.Context(), b.Wire().Intervals.Check/4) {
 		if err := b.Client().Do(t.Context(), "XCLAIM", stream, "readers", "foreign", 0, pending[0].ID, "JUSTID").Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -109,7 +109,7 @@ func TestAConsumerWithoutALeaseIsNotRobbed(t *testing.T) {
 			t.Fatalf("it was robbed while it was alive: %v", err)
 		}
 	}
-	servertest.Eventually(t, 4*consumer.UntouchedLooks*b.Wire().Rhythm.Look, rec.Want(1))
+	servertest.Eventually(t, 4*consumer.IdleChecks*b.Wire().Intervals.Check, rec.Want(1))
 	servertest.Eventually(t, 5*time.Second, bustest.Settled(t, b, "readers"))
 }
 
@@ -134,7 +134,7 @@ func TestAKillerIsIsolated(t *testing.T) {
 	bustest.Consume(t, b, consumer.Subscription{Handle: rec.Handle})
 	servertest.Eventually(t, 10*time.Second, rec.Want(9))
 	servertest.Eventually(t, 5*time.Second, bustest.Settled(t, b, "readers"))
-	letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.LetterFilter{})
+	letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.DeadLetterFilter{})
 	if err != nil || len(letters) != 1 || letters[0].Class != "crash" || letters[0].EntryID != first {
 		t.Errorf("dead letters %+v, %v; want the first entry, class crash", letters, err)
 	}
@@ -195,7 +195,7 @@ func TestALongHandlerKeepsItsEntry(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Ten times longer than it takes to declare a member dead.
-	time.AfterFunc(30*b.Wire().Rhythm.Look, func() { close(release) })
+	time.AfterFunc(30*b.Wire().Intervals.Check, func() { close(release) })
 	<-release
 	servertest.Eventually(t, 5*time.Second, bustest.Settled(t, b, "readers"))
 	if calls.Load() != 1 {

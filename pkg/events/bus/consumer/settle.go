@@ -18,7 +18,7 @@ func (s settlement) settle(d *delivery, o outcome) {
 	case again:
 		s.retries.after(o.wait, d)
 	case dead:
-		s.letters.bury(letter{delivery: d, outcome: o})
+		s.letters.write(letter{delivery: d, outcome: o})
 	case uncounted, left:
 		s.inflight.remove(d.key())
 	}

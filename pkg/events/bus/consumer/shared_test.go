@@ -67,7 +67,7 @@ func TestABadEventCostsItsNeighboursNothing(t *testing.T) {
 	}})
 	var letters []inspect.DeadLetter
 	servertest.Eventually(t, 5*time.Second, func() (err error) {
-		if letters, err = inspect.New(b).DeadLetters(t.Context(), "readers", inspect.LetterFilter{}); err != nil || len(letters) != 2 {
+		if letters, err = inspect.New(b).DeadLetters(t.Context(), "readers", inspect.DeadLetterFilter{}); err != nil || len(letters) != 2 {
 			return fmt.Errorf("dead letters %+v, %w; want two", letters, err)
 		}
 		return nil
@@ -144,7 +144,7 @@ func TestAKillerAmongNeighbours(t *testing.T) {
 	}
 	bustest.Consume(t, b, consumer.Subscription{MaxDeliveries: 3, Handle: rec.Handle})
 	servertest.Eventually(t, 10*time.Second, bustest.Settled(t, b, "readers"))
-	letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.LetterFilter{})
+	letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.DeadLetterFilter{})
 	if err != nil || len(letters) != 1 || letters[0].WorkflowID != "wf-2" || letters[0].Class != "crash" || letters[0].Attempts != 3 {
 		t.Errorf("dead letters %+v, %v; want wf-2, a crash after one attempt in the entry and two alone", letters, err)
 	}
@@ -286,7 +286,7 @@ func TestABadEventWhileRedisIsOutOfMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	servertest.Eventually(t, 5*time.Second, bustest.Settled(t, b, "readers"))
-	letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.LetterFilter{})
+	letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.DeadLetterFilter{})
 	if err != nil || len(letters) != 1 || letters[0].Class != "permanent" || letters[0].Attempts != 1 || calls.Load() != 1 {
 		t.Errorf("dead letters %+v, %v after %d calls; want one after one", letters, err, calls.Load())
 	}
@@ -314,7 +314,7 @@ func TestASharedEntryThatIsNone(t *testing.T) {
 			}
 			bustest.Consume(t, b, consumer.Subscription{Handle: func(context.Context, consumer.Message) error { return nil }})
 			servertest.Eventually(t, 5*time.Second, func() error {
-				letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.LetterFilter{})
+				letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.DeadLetterFilter{})
 				if err != nil || len(letters) != 1 {
 					return fmt.Errorf("dead letters %+v, %w; want one", letters, err)
 				}

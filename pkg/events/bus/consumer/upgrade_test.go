@@ -61,7 +61,7 @@ func TestWhatAnEarlierRevisionLeft(t *testing.T) {
 	}})
 	var letters []inspect.DeadLetter
 	servertest.Eventually(t, 10*time.Second, func() (err error) {
-		if letters, err = inspect.New(b).DeadLetters(ctx, "readers", inspect.LetterFilter{}); err != nil || len(letters) != 2 {
+		if letters, err = inspect.New(b).DeadLetters(ctx, "readers", inspect.DeadLetterFilter{}); err != nil || len(letters) != 2 {
 			return fmt.Errorf("dead letters %+v, %w; want two", letters, err)
 		}
 		return nil

@@ -31,8 +31,8 @@ type DeadLetter struct {
 	Data       []byte      `json:"data"`   // the original bytes
 }
 
-// LetterFilter chooses dead letters; the zero value of a field chooses all.
-type LetterFilter struct {
+// DeadLetterFilter chooses dead letters; the zero value of a field chooses all.
+type DeadLetterFilter struct {
 	IDs          []string
 	Class        string
 	WorkflowID   string
@@ -40,7 +40,7 @@ type LetterFilter struct {
 	Limit        int       // at most; 0: 1000
 }
 
-func (f LetterFilter) matches(l DeadLetter) bool {
+func (f DeadLetterFilter) matches(l DeadLetter) bool {
 	return (len(f.IDs) == 0 || slices.Contains(f.IDs, l.ID)) &&
 		(f.Class == "" || f.Class == l.Class) &&
 		(f.WorkflowID == "" || f.WorkflowID == l.WorkflowID) &&
@@ -49,7 +49,7 @@ func (f LetterFilter) matches(l DeadLetter) bool {
 }
 
 // DeadLetters lists a group's dead letters, oldest first.
-func (i *Inspector) DeadLetters(ctx context.Context, group string, f LetterFilter) ([]DeadLetter, error) {
+func (i *Inspector) DeadLetters(ctx context.Context, group string, f DeadLetterFilter) ([]DeadLetter, error) {
 	limit := f.Limit
 	if limit == 0 {
 		limit = 1000

@@ -27,30 +27,30 @@ type GroupStatus struct {
 
 // Groups tells how far every registered group is, by name. Ages are by the Redis
 // server's clock and never negative. A member lives while its lease moves, which
-// one look cannot tell: the first call counts all leases as members, later
+// one check cannot tell: the first call counts all leases as members, later
 // ones those that stood still for 7 s as suspect. [Inspector.Survey] is for who asks once.
 func (i *Inspector) Groups(ctx context.Context) ([]GroupStatus, error) {
-	all, _, err := i.lookAtGroups(ctx)
+	all, _, err := i.survey(ctx)
 	return all, err
 }
 
-// Survey is [Inspector.Groups] for who asks once: it looks until it knows of each member
+// Survey is [Inspector.Groups] for who asks once: it checks until it knows of each member
 // whether it lives. That takes up to a beat, 3 s, when all do, and 7 s else.
 func (i *Inspector) Survey(ctx context.Context) ([]GroupStatus, error) {
 	for {
-		all, sure, err := i.lookAtGroups(ctx)
+		all, sure, err := i.survey(ctx)
 		if err != nil || sure {
 			return all, err
 		}
-		if wire.Pause(ctx, i.conn.Rhythm.Beat/6); ctx.Err() != nil {
+		if wire.Pause(ctx, i.conn.Intervals.Heartbeat/6); ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 	}
 }
 
-// lookAtGroups is one look; sure means that each member has moved, or stood still
+// survey is one check; sure means that each member has moved, or stood still
 // for long enough, while this Inspector looked.
-func (i *Inspector) lookAtGroups(ctx context.Context) (out []GroupStatus, sure bool, err error) {
+func (i *Inspector) survey(ctx context.Context) (out []GroupStatus, sure bool, err error) {
 	now, err := i.conn.Redis.Time(ctx).Result()
 	if err != nil {
 		return nil, false, err
@@ -63,9 +63,9 @@ func (i *Inspector) lookAtGroups(ctx context.Context) (out []GroupStatus, sure b
 		}
 	}
 	sure = true
-	for group, members := range i.members.look(time.Now(), leases) {
+	for group, members := range i.members.observe(time.Now(), leases) {
 		for _, m := range members {
-			if m.still < i.conn.Rhythm.SuspectAfter() {
+			if m.still < i.conn.Intervals.SuspectAfter() {
 				all[group].Members++
 				sure = sure && m.moved
 			} else {
@@ -80,8 +80,8 @@ func (i *Inspector) lookAtGroups(ctx context.Context) (out []GroupStatus, sure b
 	return out, sure, nil
 }
 
-// spot is one group on one stream; oldest is its first unacknowledged entry's id.
-type spot struct {
+// position is one group on one stream; oldest is its first unacknowledged entry's id.
+type position struct {
 	status    *GroupStatus
 	info      redis.XInfoGroup
 	firstPend *redis.XPendingCmd // nil: nothing is pending
@@ -115,7 +115,7 @@ func (i *Inspector) groupsOf(ctx context.Context, part int, now time.Time, all m
 	}
 
 	pipe = i.conn.Redis.Pipeline()
-	var spots []spot
+	var positions []position
 	for group, types := range registered {
 		st := all[group]
 		if st == nil {
@@ -130,30 +130,30 @@ func (i *Inspector) groupsOf(ctx context.Context, part int, now time.Time, all m
 			streams = append(streams, i.conn.Names.Stream(events.Type(t), part))
 		}
 		for _, stream := range streams {
-			spots = append(spots, newSpot(ctx, pipe, stream, group, infos[stream].Val(), st))
+			positions = append(positions, newPosition(ctx, pipe, stream, group, infos[stream].Val(), st))
 		}
 	}
-	if len(spots) == 0 {
+	if len(positions) == 0 {
 		return nil
 	}
 	if _, err := pipe.Exec(ctx); err != nil && wire.Transient(err) && !errors.Is(err, redis.Nil) {
 		return err
 	}
-	for _, s := range spots {
+	for _, s := range positions {
 		s.add(now)
 	}
 	return nil
 }
 
-// newSpot asks pipe for what is not in infos, the stream's groups.
-func newSpot(ctx context.Context, pipe redis.Pipeliner, stream, group string, infos []redis.XInfoGroup, st *GroupStatus) spot {
+// newPosition asks pipe for what is not in infos, the stream's groups.
+func newPosition(ctx context.Context, pipe redis.Pipeliner, stream, group string, infos []redis.XInfoGroup, st *GroupStatus) position {
 	info := redis.XInfoGroup{LastDeliveredID: "0-0"} // of a group that is missing: all is still to come
 	for _, g := range infos {
 		if g.Name == group {
 			info = g
 		}
 	}
-	s := spot{status: st, info: info, firstNew: pipe.XRangeN(ctx, stream, "("+info.LastDeliveredID, "+", 1)}
+	s := position{status: st, info: info, firstNew: pipe.XRangeN(ctx, stream, "("+info.LastDeliveredID, "+", 1)}
 	if info.Pending > 0 {
 		s.firstPend = pipe.XPending(ctx, stream, group)
 	}
@@ -163,9 +163,9 @@ func newSpot(ctx context.Context, pipe redis.Pipeliner, stream, group string, in
 	return s
 }
 
-// add counts the spot into its group's status. Redis' own lag is unknown or stale
+// add counts the position into its group's status. Redis' own lag is unknown or stale
 // after a trim, so whether anything is undelivered is read from the stream.
-func (s spot) add(now time.Time) {
+func (s position) add(now time.Time) {
 	s.status.Pending += s.info.Pending
 	var oldest string
 	if s.firstPend != nil && s.firstPend.Val() != nil {

@@ -19,7 +19,7 @@ type Inspector struct {
 func New(b *bus.Bus) *Inspector { return &Inspector{conn: b.Wire()} }
 
 // Leases returns the leases of a group's members, by partition and member. A
-// lease that differs at two looks more than 6 s apart belongs to a member that is
+// lease that differs at two checks more than 6 s apart belongs to a member that is
 // alive: it raises it every 3 s.
 func (i *Inspector) Leases(ctx context.Context, group string) (map[string]string, error) {
 	return i.conn.Leases(ctx, group)

@@ -18,7 +18,7 @@ import (
 // when there are leases. A member that joins meanwhile either stops the removal or
 // makes the group anew, from the oldest entry kept, on all its streams.
 func (i *Inspector) RemoveGroup(ctx context.Context, group string, withLetters bool) error {
-	h, err := i.Holdings(ctx, group)
+	h, err := i.Describe(ctx, group)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (i *Inspector) RemoveGroup(ctx context.Context, group string, withLetters b
 // meanwhile is alive.
 func (i *Inspector) awaitDead(ctx context.Context, group string) ([]map[string]string, error) {
 	var watch liveness
-	var first map[string]sign
+	var first map[string]lifeSign
 	for {
 		leases := make([]map[string]string, i.conn.Names.Parts())
 		all := make(map[string]string)
@@ -55,7 +55,7 @@ func (i *Inspector) awaitDead(ctx context.Context, group string) ([]map[string]s
 			leases[part] = got
 			wire.KeepLeases(all, part, got)
 		}
-		signs := watch.look(time.Now(), map[string]map[string]string{group: all})[group]
+		signs := watch.observe(time.Now(), map[string]map[string]string{group: all})[group]
 		if first == nil {
 			first = signs
 		}
@@ -64,12 +64,12 @@ func (i *Inspector) awaitDead(ctx context.Context, group string) ([]map[string]s
 			if _, was := first[member]; s.moved || !was {
 				return nil, memberLives(group, member)
 			}
-			dead = dead && s.still >= i.conn.Rhythm.DeadAfter()
+			dead = dead && s.still >= i.conn.Intervals.DeadAfter()
 		}
 		if dead {
 			return leases, nil
 		}
-		if wire.Pause(ctx, i.conn.Rhythm.Beat/6); ctx.Err() != nil {
+		if wire.Pause(ctx, i.conn.Intervals.Heartbeat/6); ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
 	}

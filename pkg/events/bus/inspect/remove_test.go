@@ -112,7 +112,7 @@ func TestRemoveGroup(t *testing.T) {
 			}
 
 			parts := int64(b.Names().Parts())
-			h, err := inspect.New(b).Holdings(t.Context(), "gone")
+			h, err := inspect.New(b).Describe(t.Context(), "gone")
 			var lag, pending int64
 			for _, s := range h.Streams {
 				lag, pending = lag+s.Lag, pending+s.Pending
@@ -135,14 +135,14 @@ func TestRemoveGroup(t *testing.T) {
 			if err := inspect.New(b).RemoveGroup(t.Context(), "gone", false); !errors.Is(err, inspect.ErrInUse) || !strings.Contains(err.Error(), "1 dead letter") {
 				t.Errorf("removing a group with a dead letter: %v", err)
 			}
-			if again, err := inspect.New(b).Holdings(t.Context(), "gone"); err != nil || len(again.Streams) != len(h.Streams) || again.DeadLetters != 1 {
+			if again, err := inspect.New(b).Describe(t.Context(), "gone"); err != nil || len(again.Streams) != len(h.Streams) || again.DeadLetters != 1 {
 				t.Errorf("%+v, %v; a removal that was refused changed something", again, err)
 			}
 
 			if err := inspect.New(b).RemoveGroup(t.Context(), "gone", true); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := inspect.New(b).Holdings(t.Context(), "gone"); !errors.Is(err, inspect.ErrNotFound) {
+			if _, err := inspect.New(b).Describe(t.Context(), "gone"); !errors.Is(err, inspect.ErrNotFound) {
 				t.Errorf("after the removal: %v; want nothing left", err)
 			}
 			if left := keysOf(t, b, "gone"); len(left) > 0 {
@@ -219,7 +219,7 @@ func TestAMemberStartsWhileItsGroupIsRemoved(t *testing.T) {
 		removed := make(chan error, 1)
 		go func() { removed <- inspect.New(b).RemoveGroup(context.Background(), group, false) }()
 		// From well before the removal to just after it.
-		wire.Pause(t.Context(), b.Wire().Rhythm.DeadAfter()*time.Duration(round)/8)
+		wire.Pause(t.Context(), b.Wire().Intervals.DeadAfter()*time.Duration(round)/8)
 		stop := bustest.Consume(t, bustest.Another(t, b), consumer.Subscription{Group: group, Handle: func(_ context.Context, m consumer.Message) error {
 			mu.Lock()
 			defer mu.Unlock()

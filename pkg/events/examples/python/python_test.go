@@ -397,7 +397,7 @@ func TestDeadLetter(t *testing.T) {
 
 	var letters []inspect.DeadLetter
 	servertest.Eventually(t, time.Minute, func() (err error) {
-		if letters, err = inspect.New(s.bus).DeadLetters(t.Context(), "failing", inspect.LetterFilter{}); err == nil && len(letters) == 0 {
+		if letters, err = inspect.New(s.bus).DeadLetters(t.Context(), "failing", inspect.DeadLetterFilter{}); err == nil && len(letters) == 0 {
 			err = errors.New("no dead letter yet")
 		}
 		return err
@@ -415,7 +415,7 @@ func TestDeadLetter(t *testing.T) {
 		t.Fatal(err)
 	}
 	servertest.Eventually(t, time.Minute, func() error {
-		again, err := inspect.New(s.bus).DeadLetters(t.Context(), "failing", inspect.LetterFilter{})
+		again, err := inspect.New(s.bus).DeadLetters(t.Context(), "failing", inspect.DeadLetterFilter{})
 		if err == nil && (len(again) != 1 || again[0].ID == letters[0].ID) {
 			err = fmt.Errorf("the replayed letter has not failed again: %+v", again)
 		}

@@ -30,7 +30,7 @@ func Run(ctx context.Context, conn *wire.Conn) {
 		lostToTrim: conn.LostToTrim(),
 	}
 	down := wire.Condition{Log: conn.Log, Bad: "housekeeping fails", Good: "housekeeping works again"}
-	tick := time.NewTicker(conn.Rhythm.Tidy)
+	tick := time.NewTicker(conn.Intervals.Trim)
 	defer tick.Stop()
 	for {
 		select {
@@ -38,7 +38,7 @@ func Run(ctx context.Context, conn *wire.Conn) {
 			return
 		case <-tick.C:
 		}
-		held, err := conn.HoldDuty(ctx, "housekeeping", 2*conn.Rhythm.Tidy)
+		held, err := conn.HoldDuty(ctx, "housekeeping", 2*conn.Intervals.Trim)
 		if err == nil && held {
 			err = j.trimAll(ctx)
 		}

@@ -68,7 +68,7 @@ func TestReplaysAreTrimmedOnceHandled(t *testing.T) {
 		t.Fatal(err)
 	}
 	servertest.Eventually(t, 5*time.Second, func() error {
-		letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.LetterFilter{})
+		letters, err := inspect.New(b).DeadLetters(t.Context(), "readers", inspect.DeadLetterFilter{})
 		if err != nil || len(letters) == 0 {
 			return fmt.Errorf("%d dead letters, %w", len(letters), err)
 		}

@@ -22,11 +22,11 @@ type Conn struct {
 	// Blocking serves blocking reads, which would starve a shared pool.
 	Blocking redis.UniversalClient
 
-	Names   events.Naming
-	Member  string // this process's name in its groups
-	Log     zerolog.Logger
-	Metrics prometheus.Registerer // nil: none
-	Rhythm  Rhythm
+	Names     events.Naming
+	Member    string // this process's name in its groups
+	Log       zerolog.Logger
+	Metrics   prometheus.Registerer // nil: none
+	Intervals Intervals
 
 	DedupWindow time.Duration                   // how long an event id is remembered at least
 	Retention   func(events.Type) time.Duration // how long an acknowledged entry is kept
@@ -47,26 +47,26 @@ const (
 	MaxBatch = 256
 )
 
-// Rhythm is how often the background duties run; tests quicken it.
-type Rhythm struct {
-	Beat time.Duration // a member raises its lease
-	Look time.Duration // and looks at the others': dead after 15 to 20 s, moved within 30 s
-	Tidy time.Duration // the holder of the lease for housekeeping trims
+// Intervals is how often the background duties run; tests shorten them.
+type Intervals struct {
+	Heartbeat time.Duration // a member raises its lease
+	Check     time.Duration // and looks at the others': dead after 15 to 20 s, moved within 30 s
+	Trim      time.Duration // the holder of the lease for housekeeping trims
 }
 
-// DefaultRhythm is what the guarantees of the README count with.
-var DefaultRhythm = Rhythm{Beat: 3 * time.Second, Look: 5 * time.Second, Tidy: 15 * time.Second}
+// DefaultIntervals is what the guarantees of the README count with.
+var DefaultIntervals = Intervals{Heartbeat: 3 * time.Second, Check: 5 * time.Second, Trim: 15 * time.Second}
 
-// DeadLooks looks at a lease that stands still make its member dead.
-const DeadLooks = 3
+// DeadChecks checks of a lease that stands still make its member dead.
+const DeadChecks = 3
 
 // DeadAfter is how long a lease stands still before others take the member's
 // entries over: 15 s.
-func (r Rhythm) DeadAfter() time.Duration { return DeadLooks * r.Look }
+func (i Intervals) DeadAfter() time.Duration { return DeadChecks * i.Check }
 
 // SuspectAfter is how long a lease may stand still before its member is suspected:
-// two beats missed, and a second for a slow machine. 7 s.
-func (r Rhythm) SuspectAfter() time.Duration { return 2*r.Beat + time.Second }
+// two heartbeats missed, and a second for a slow machine. 7 s.
+func (i Intervals) SuspectAfter() time.Duration { return 2*i.Heartbeat + time.Second }
 
 // respVersion: the newer protocol has the client look for pushed messages before
 // each reply, and gives the bus nothing.
@@ -85,7 +85,7 @@ func Dial(url string) (*Conn, error) {
 	// The client would print lines of its own when Redis is away; what matters of
 	// that is told in the process's log. Its logger can be set for all only.
 	redis.SetLogger(silent{})
-	return &Conn{Redis: rdb, Blocking: blocking, Rhythm: DefaultRhythm}, nil
+	return &Conn{Redis: rdb, Blocking: blocking, Intervals: DefaultIntervals}, nil
 }
 
 // newClient reads the URL; extraRead is added to the read time-out for calls

@@ -21,13 +21,13 @@ var admitLua string
 //go:embed publish.lua
 var publishLua string
 
-//go:embed adopt.lua
-var adoptLua string
+//go:embed foreign.lua
+var foreignLua string
 
 var (
 	// PublishScript adds each event in an entry of its own.
 	PublishScript = AdmitScript(publishLua)
-	adoptScript   = redis.NewScript("#!lua flags=allow-oom\n" + memoryLua + adoptLua)
+	foreignScript = redis.NewScript("#!lua flags=allow-oom\n" + memoryLua + foreignLua)
 )
 
 // AdmitScript makes a script that admits events from one that adds their entries, as
@@ -143,18 +143,18 @@ type Foreign struct {
 	EventID, Workflow string
 }
 
-// Adopt admits entries of one partition that others added, and returns the number of
+// AdmitForeign admits entries of one partition that others added, and returns the number of
 // each in its workflow, 0 for a repeat of an event that stands in another entry.
-func (c *Conn) Adopt(ctx context.Context, part int, entries []Foreign) ([]int64, error) {
+func (c *Conn) AdmitForeign(ctx context.Context, part int, entries []Foreign) ([]int64, error) {
 	keys := c.memoryKeys(part)
 	args := []any{c.DedupWindow.Milliseconds(), counterLife.Milliseconds()}
 	for _, e := range entries {
 		keys = append(keys, c.Names.Adopted(e.Type, part))
 		args = append(args, e.EntryID, e.EventID, e.Workflow)
 	}
-	seqs, err := adoptScript.Run(ctx, c.Redis, keys, args...).Int64Slice()
+	seqs, err := foreignScript.Run(ctx, c.Redis, keys, args...).Int64Slice()
 	if err == nil && len(seqs) != len(entries) {
-		err = fmt.Errorf("adopt: an answer of %d values for %d entries", len(seqs), len(entries))
+		err = fmt.Errorf("foreign: an answer of %d values for %d entries", len(seqs), len(entries))
 	}
 	return seqs, err
 }

@@ -9,22 +9,22 @@ import (
 	"agentbus/pkg/events/bus/internal/wire"
 )
 
-// adoptPatience bounds how long a reader tries to have foreign entries admitted.
-const adoptPatience = 30 * time.Second
+// foreignPatience bounds how long a reader tries to have foreign entries admitted.
+const foreignPatience = 30 * time.Second
 
-// adopter admits entries that others added without a number, so that every group sees
+// foreignAdmitter admits entries that others added without a number, so that every group sees
 // them under the same one.
-type adopter struct {
+type foreignAdmitter struct {
 	group      *group
 	inflight   *inflight
 	acks       *acknowledger
 	duplicates prometheus.Counter
 }
 
-// adopt gives the deliveries of one partition that have no number theirs and returns
+// admit gives the deliveries of one partition that have no number theirs and returns
 // all but those that repeat an event; these are acknowledged. It tries until Redis
 // answers: they are in hand, and nothing can be done with them before.
-func (a *adopter) adopt(ds []*delivery, part int) []*delivery {
+func (a *foreignAdmitter) admit(ds []*delivery, part int) []*delivery {
 	var foreign []*delivery
 	var entries []wire.Foreign
 	for _, d := range ds {
@@ -58,12 +58,12 @@ func (a *adopter) adopt(ds []*delivery, part int) []*delivery {
 	return admitted
 }
 
-// ask repeats the call until Redis answers; nil when it does not within adoptPatience.
-func (a *adopter) ask(part int, entries []wire.Foreign) []int64 {
-	ctx, cancel := context.WithTimeout(context.Background(), adoptPatience)
+// ask repeats the call until Redis answers; nil when it does not within foreignPatience.
+func (a *foreignAdmitter) ask(part int, entries []wire.Foreign) []int64 {
+	ctx, cancel := context.WithTimeout(context.Background(), foreignPatience)
 	defer cancel()
 	for attempt := 1; ctx.Err() == nil; attempt++ {
-		if seqs, err := a.group.conn.Adopt(ctx, part, entries); err == nil {
+		if seqs, err := a.group.conn.AdmitForeign(ctx, part, entries); err == nil {
 			return seqs
 		}
 		wire.Pause(ctx, wire.Backoff(attempt, 20*time.Millisecond, time.Second, wire.Jitter))

@@ -14,30 +14,30 @@ import (
 	"agentbus/pkg/events/bus/internal/wire"
 )
 
-// Holdings are what a group has in Redis: what [Inspector.RemoveGroup] removes.
-type Holdings struct {
-	Group       string          `json:"group"`
-	Streams     []StreamHolding `json:"streams"`      // those it is on, also of types it reads no more
-	Members     []string        `json:"members"`      // with a lease or entries in hand, living or dead
-	DeadLetters int64           `json:"dead_letters"` // waiting for an operator
+// GroupDescription is what a group has in Redis: what [Inspector.RemoveGroup] removes.
+type GroupDescription struct {
+	Group       string           `json:"group"`
+	Streams     []StreamPosition `json:"streams"`      // those it is on, also of types it reads no more
+	Members     []string         `json:"members"`      // with a lease or entries in hand, living or dead
+	DeadLetters int64            `json:"dead_letters"` // waiting for an operator
 }
 
-// StreamHolding is how far a group is on one stream.
-type StreamHolding struct {
+// StreamPosition is how far a group is on one stream.
+type StreamPosition struct {
 	Stream  string `json:"stream"`
 	Lag     int64  `json:"lag"`
 	Pending int64  `json:"pending"`
 }
 
-// Holdings tells what a group has in Redis; [ErrNotFound], with the names of the
+// Describe tells what a group has in Redis; [ErrNotFound], with the names of the
 // groups there are, when it has nothing.
-func (i *Inspector) Holdings(ctx context.Context, group string) (Holdings, error) {
-	h := Holdings{Group: group}
+func (i *Inspector) Describe(ctx context.Context, group string) (GroupDescription, error) {
+	h := GroupDescription{Group: group}
 	found, others, members := false, make(map[string]bool), make(map[string]bool)
 	for part := range i.conn.Names.Parts() {
-		here, err := i.holdingsIn(ctx, part, &h, others, members)
+		here, err := i.describePart(ctx, part, &h, others, members)
 		if err != nil {
-			return Holdings{}, fmt.Errorf("holdings of %s: %w", group, err)
+			return GroupDescription{}, fmt.Errorf("describe %s: %w", group, err)
 		}
 		found = found || here
 	}
@@ -46,14 +46,14 @@ func (i *Inspector) Holdings(ctx context.Context, group string) (Holdings, error
 		if len(others) > 0 {
 			there = "there are: " + strings.Join(slices.Sorted(maps.Keys(others)), ", ")
 		}
-		return Holdings{}, fmt.Errorf("there is no group %q; %s: %w", group, there, ErrNotFound)
+		return GroupDescription{}, fmt.Errorf("there is no group %q; %s: %w", group, there, ErrNotFound)
 	}
 	h.Members = slices.Sorted(maps.Keys(members))
 	return h, nil
 }
 
-// holdingsIn adds those of one partition; found means that there are any.
-func (i *Inspector) holdingsIn(ctx context.Context, part int, h *Holdings, others, members map[string]bool) (found bool, err error) {
+// describePart adds those of one partition; found means that there are any.
+func (i *Inspector) describePart(ctx context.Context, part int, h *GroupDescription, others, members map[string]bool) (found bool, err error) {
 	streams := i.conn.GroupStreams(h.Group, part)
 	pipe := i.conn.Redis.Pipeline()
 	registered := pipe.HKeys(ctx, i.conn.Names.Groups(part))
@@ -79,7 +79,7 @@ func (i *Inspector) holdingsIn(ctx context.Context, part int, h *Holdings, other
 	found = slices.Contains(registered.Val(), h.Group) || len(leases.Val()) > 0 || letters.Val() > 0
 
 	pipe = i.conn.Redis.Pipeline()
-	var spots []spot
+	var positions []position
 	var status []*GroupStatus
 	var consumers []*redis.XInfoConsumersCmd
 	for n, stream := range streams {
@@ -94,18 +94,18 @@ func (i *Inspector) holdingsIn(ctx context.Context, part int, h *Holdings, other
 		found = true
 		st := &GroupStatus{Group: stream}
 		status = append(status, st)
-		spots = append(spots, newSpot(ctx, pipe, stream, h.Group, infos[n].Val(), st))
+		positions = append(positions, newPosition(ctx, pipe, stream, h.Group, infos[n].Val(), st))
 		consumers = append(consumers, pipe.XInfoConsumers(ctx, stream, h.Group))
 	}
-	if len(spots) == 0 {
+	if len(positions) == 0 {
 		return found, nil
 	}
 	if _, err := pipe.Exec(ctx); err != nil && wire.Transient(err) {
 		return false, err
 	}
-	for n, s := range spots {
+	for n, s := range positions {
 		s.add(time.Time{})
-		h.Streams = append(h.Streams, StreamHolding{status[n].Group, status[n].Lag, status[n].Pending})
+		h.Streams = append(h.Streams, StreamPosition{status[n].Group, status[n].Lag, status[n].Pending})
 		for _, c := range consumers[n].Val() {
 			members[c.Name] = true
 		}
