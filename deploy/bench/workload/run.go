@@ -91,8 +91,10 @@ func Run(ctx context.Context, l Load, groups []Group, server int, start func(*Tr
 	r.Usage = m.since(r.Published)
 	r.PerSecond, r.Latency = float64(r.Published)/r.Seconds, t.latency()
 	for _, g := range t.groups {
+		g.mu.Lock() // an event that was handled may be handled again
 		r.Repeated += g.repeated
 		r.Each[g.Name] = latencyOf(g.took)
+		g.mu.Unlock()
 	}
 	return r, nil
 }
