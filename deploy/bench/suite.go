@@ -21,13 +21,16 @@ type suite struct {
 	bin, folder string
 	measure     time.Duration // of one load
 	warmUp      time.Duration
-	backlog     int // entries
+	backlog     int // events
 	rounds      int // of the others
 
 	report report
 }
 
-const groups = 4
+const (
+	groups = 4
+	shared = 32 // BUS_EVENTS_PER_ENTRY where events share entries; by default each has one of its own
+)
 
 func (s *suite) run(ctx context.Context, only []string) error {
 	for _, name := range only {
@@ -105,7 +108,7 @@ func contend(ctx context.Context, l workload.Load, groups int, url string, pid i
 	return r, err
 }
 
-// bus starts the bus with these options.
+// theBus starts the bus with these options.
 func theBus(o contender.BusOptions) starter {
 	return func(ctx context.Context, s contender.Setup) (contender.Contender, error) {
 		return contender.Agentbus(ctx, s, o)
