@@ -1,5 +1,5 @@
 // Command bench measures agentbus on this machine, with servers and processes of its own: the bus alone,
-// the four consumer services with PostgreSQL, growth, the cost of each guarantee, and others on the same
+// the four consumer services with PostgreSQL, fairness between types, growth, the cost of each guarantee, and others on the same
 // work. It prints a table and keeps the raw results as JSON. PROFILE.md says where the time goes.
 package main
 
@@ -32,6 +32,7 @@ var sections = []section{
 	{"others", "the same work by others: 16 synchronous publishers, four groups, as fast as it goes", others},
 	{"bus", "the bus alone: publisher and four groups in one process", busAlone},
 	{"services", "four consumer services as processes, PostgreSQL committing", services},
+	{"fairness", "a quiet type beside one that is more than its group can handle", fairness},
 	{"growth", "more groups, members, workflows; a backlog", growth},
 	{"cost", "what each guarantee costs, as fast as it goes", cost},
 }
