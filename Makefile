@@ -70,7 +70,7 @@ screenshots: ## pictures of each view of the live page, light and dark, wide and
 # BENCH_ARGS=--brief says that it runs, and no figures; CI does that.
 BENCH_ARGS ?=
 .PHONY: bench
-bench: ## measure everything on this machine, beside others on the same work: about 5 min
+bench: ## measure everything on this machine, beside others on the same work: about 7 min
 	@deploy/install-deps.sh --for-tests
 	@$(MAKE) --no-print-directory build bin/tools/bench
 	@bin/tools/bench $(BENCH_ARGS)

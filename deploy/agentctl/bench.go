@@ -19,7 +19,7 @@ import (
 func (a *app) benchCommand() *cobra.Command {
 	c := &cobra.Command{Use: "bench", Short: "Measure on this machine, with servers and services of its own",
 		Long: `Measure the bus, the consumer services, growth and the cost of each guarantee, beside
-others on the same work, and print one table: about five minutes. "make bench"
+others on the same work, and print one table: about seven minutes. "make bench"
 builds all that is needed, "agentctl bench ws" measures the live view.`,
 		Args: cobra.ArbitraryArgs, DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -1,5 +1,5 @@
 // Command bench measures agentbus on this machine, with servers and processes of its own: the bus alone,
-// the four consumer services with PostgreSQL, growth, the cost of each guarantee, and others on the same
+// the four consumer services with PostgreSQL, fairness between types, growth, the cost of each guarantee, and others on the same
 // work. It prints a table and keeps the raw results as JSON. PROFILE.md says where the time goes.
 package main
 
@@ -32,6 +32,7 @@ var sections = []section{
 	{"others", "the same work by others: 16 synchronous publishers, four groups, as fast as it goes", others},
 	{"bus", "the bus alone: publisher and four groups in one process", busAlone},
 	{"services", "four consumer services as processes, PostgreSQL committing", services},
+	{"fairness", "a quiet type beside one that is more than its group can handle", fairness},
 	{"growth", "more groups, members, workflows; a backlog", growth},
 	{"cost", "what each guarantee costs, as fast as it goes", cost},
 }
@@ -51,12 +52,12 @@ func command() *cobra.Command {
 
 ` + list() + `
 Events have about 350 bytes, over all 20 types and 1,000 workflows; Redis has its
-AOF on, everysec. It takes about five minutes; nothing else should run meanwhile.`,
+AOF on, everysec. It takes about seven minutes; nothing else should run meanwhile.`,
 		SilenceErrors: true, SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s.measure, s.warmUp, s.backlog, s.rounds = 4*time.Second, time.Second, 1_000_000, 3
 			if brief {
-				s.measure, s.warmUp, s.backlog, s.rounds = 500*time.Millisecond, 200*time.Millisecond, 20_000, 1
+				s.measure, s.warmUp, s.backlog, s.rounds = 300*time.Millisecond, 100*time.Millisecond, 20_000, 1
 			}
 			return s.run(cmd.Context(), only)
 		},
@@ -66,7 +67,7 @@ AOF on, everysec. It takes about five minutes; nothing else should run meanwhile
 		bin = filepath.Dir(filepath.Dir(self)) // this program is in bin/tools
 	}
 	c.Flags().StringSliceVar(&only, "only", nil, "measure these sections only, e.g. others,bus")
-	c.Flags().BoolVar(&brief, "brief", false, "half a second each: a smoke test, not figures")
+	c.Flags().BoolVar(&brief, "brief", false, "a third of a second each: a smoke test, not figures")
 	c.Flags().StringVar(&s.folder, "out", filepath.Join(".agentbus", "bench"), "folder for results.json and profiles")
 	c.Flags().StringVar(&s.bin, "bin", bin, "folder with the services' programs")
 	c.AddCommand(&cobra.Command{Use: "nats-server DIR", Hidden: true, Args: cobra.ExactArgs(1),

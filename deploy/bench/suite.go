@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,13 +22,17 @@ type suite struct {
 	bin, folder string
 	measure     time.Duration // of one load
 	warmUp      time.Duration
-	backlog     int // entries
+	backlog     int // events
 	rounds      int // of the others
 
-	report report
+	report  report
+	longest scriptCall // of the section
 }
 
-const groups = 4
+const (
+	groups = 4
+	shared = 32 // BUS_EVENTS_PER_ENTRY where events share entries; by default each has one of its own
+)
 
 func (s *suite) run(ctx context.Context, only []string) error {
 	for _, name := range only {
@@ -45,9 +50,11 @@ func (s *suite) run(ctx context.Context, only []string) error {
 			continue
 		}
 		s.report.begin(s.out, sec.title)
+		s.longest = scriptCall{}
 		if err := sec.run(ctx, s); err != nil {
 			return fmt.Errorf("%s: %w", sec.name, err)
 		}
+		s.report.note(s.longest.String())
 		s.report.end(s.out)
 	}
 	return s.report.save(filepath.Join(s.folder, "results.json"))
@@ -68,13 +75,18 @@ func (s *suite) redis(ctx context.Context, o devserver.RedisOptions) (*devserver
 	if o.Config == nil {
 		o.Config = map[string]string{}
 	}
+	maps.Copy(o.Config, slowlog)
 	o.Config["save"] = "" // no snapshots beside the AOF: they would come at some of the measurements
 	server, err := devserver.StartRedis(ctx, o)
 	if err != nil {
 		return nil, nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return server, func() error {
-		return errors.Join(server.Stop(context.WithoutCancel(ctx)), os.RemoveAll(dir))
+		call, err := longestScript(context.WithoutCancel(ctx), server.URL)
+		if call.took > s.longest.took {
+			s.longest = call
+		}
+		return errors.Join(err, server.Stop(context.WithoutCancel(ctx)), os.RemoveAll(dir))
 	}, nil
 }
 
@@ -105,7 +117,7 @@ func contend(ctx context.Context, l workload.Load, groups int, url string, pid i
 	return r, err
 }
 
-// bus starts the bus with these options.
+// theBus starts the bus with these options.
 func theBus(o contender.BusOptions) starter {
 	return func(ctx context.Context, s contender.Setup) (contender.Contender, error) {
 		return contender.Agentbus(ctx, s, o)

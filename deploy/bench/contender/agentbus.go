@@ -29,6 +29,7 @@ type BusOptions struct {
 	Durability     string // BUS_DURABILITY
 	EventsPerEntry int    // BUS_EVENTS_PER_ENTRY
 	Handle         func(n int) error
+	Each           func(events.Event) // instead: eight handlers of each member, an event at a time
 }
 
 // Agentbus starts a publisher and the members of the groups in this process.
@@ -53,10 +54,14 @@ func Agentbus(ctx context.Context, s Setup, o BusOptions) (Contender, error) {
 		}
 		a.members = append(a.members, member)
 		group := i % s.Groups
-		a.consuming.Go(func() {
-			a.errs[i] = consumer.Run(consuming, member, consumer.Subscription{Group: groupName(group), Types: types,
-				HandleBatch: func(_ context.Context, batch []consumer.Message) []error { return handle(batch, group, s, o) }})
-		})
+		sub := consumer.Subscription{Group: groupName(group), Types: types}
+		if o.Each != nil {
+			sub.Concurrency = 8
+			sub.Handle = func(_ context.Context, m consumer.Message) error { o.Each(m.Event); return nil }
+		} else {
+			sub.HandleBatch = func(_ context.Context, batch []consumer.Message) []error { return handle(batch, group, s, o) }
+		}
+		a.consuming.Go(func() { a.errs[i] = consumer.Run(consuming, member, sub) })
 	}
 	return a, nil
 }

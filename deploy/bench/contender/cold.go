@@ -22,18 +22,18 @@ type Cold struct {
 	PeakMiB            float64 // resident in this process
 }
 
-// ColdStart publishes a backlog, then starts the groups and waits until each has handled all of it.
-func ColdStart(ctx context.Context, s Setup, entries int) (Cold, error) {
-	b, err := bus.Open(ctx, bus.Config{URL: s.URL, Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()})
+// ColdStart publishes a backlog of n events, then starts the groups and waits until each has handled all of it.
+func ColdStart(ctx context.Context, s Setup, n, perEntry int) (Cold, error) {
+	b, err := bus.Open(ctx, bus.Config{URL: s.URL, EventsPerEntry: perEntry, Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()})
 	if err != nil {
 		return Cold{}, err
 	}
 	const call = 256
 	next := workload.Source(1000)
-	for n := 0; n < entries; {
+	for i := 0; i < n; {
 		list := make([]events.Event, 0, call)
-		for ; len(list) < call && n < entries; n++ {
-			list = append(list, next(n).Event)
+		for ; len(list) < call && i < n; i++ {
+			list = append(list, next(i).Event)
 		}
 		if _, err := b.Publish(ctx, list...); err != nil {
 			return Cold{}, errors.Join(err, b.Close())
@@ -51,12 +51,12 @@ func ColdStart(ctx context.Context, s Setup, entries int) (Cold, error) {
 		return Cold{}, err
 	}
 	const patience = 5 * time.Minute
-	for handled.Load() < int64(entries*s.Groups) {
+	for handled.Load() < int64(n*s.Groups) {
 		if ctx.Err() != nil || time.Since(begun) > patience {
-			return Cold{}, errors.Join(fmt.Errorf("%d of %d handled", handled.Load(), entries*s.Groups), groups.Close())
+			return Cold{}, errors.Join(fmt.Errorf("%d of %d handled", handled.Load(), n*s.Groups), groups.Close())
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
 	took := time.Since(begun).Seconds()
-	return Cold{took, float64(entries) / took, workload.PeakMiB(os.Getpid())}, groups.Close()
+	return Cold{took, float64(n) / took, workload.PeakMiB(os.Getpid())}, groups.Close()
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,19 +32,27 @@ type Stack struct {
 	db              *pgx.Conn
 }
 
-// Start starts it in dir, with the services' programs of bin.
-func Start(ctx context.Context, dir, bin string, redis *devserver.Server) (*Stack, error) {
-	s := &Stack{Redis: redis}
-	err := s.start(ctx, dir, bin)
+// Config says where a stack runs and how its events are written.
+type Config struct {
+	Dir            string // its data and logs
+	Bin            string // the services' programs
+	Redis          *devserver.Server
+	EventsPerEntry int // BUS_EVENTS_PER_ENTRY of the publisher and of every service
+}
+
+// Start starts it.
+func Start(ctx context.Context, c Config) (*Stack, error) {
+	s := &Stack{Redis: c.Redis}
+	err := s.start(ctx, c)
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-func (s *Stack) start(ctx context.Context, dir, bin string) (err error) {
+func (s *Stack) start(ctx context.Context, c Config) (err error) {
 	// Times of commits are kept, so that they need not be observed.
-	if s.Postgres, err = devserver.StartPostgres(ctx, devserver.PostgresOptions{Dir: filepath.Join(dir, "postgres"),
+	if s.Postgres, err = devserver.StartPostgres(ctx, devserver.PostgresOptions{Dir: filepath.Join(c.Dir, "postgres"),
 		Config: map[string]string{"track_commit_timestamp": "on"}}); err != nil {
 		return err
 	}
@@ -51,12 +60,12 @@ func (s *Stack) start(ctx context.Context, dir, bin string) (err error) {
 	for _, name := range Consumers {
 		replicas[name] = 1
 	}
-	if s.services, err = localstack.Start(ctx, localstack.Options{Dir: filepath.Join(dir, "stack"), Bin: bin, FreePorts: true,
-		Env:      map[string]map[string]string{"": {"OPS_PPROF": "true"}},
+	if s.services, err = localstack.Start(ctx, localstack.Options{Dir: filepath.Join(c.Dir, "stack"), Bin: c.Bin, FreePorts: true,
+		Env:      map[string]map[string]string{"": {"OPS_PPROF": "true", "BUS_EVENTS_PER_ENTRY": strconv.Itoa(c.EventsPerEntry)}},
 		RedisURL: s.Redis.URL, DatabaseURL: s.Postgres.URL, Replicas: replicas}); err != nil {
 		return err
 	}
-	if s.bus, err = bus.Open(ctx, bus.Config{URL: s.Redis.URL, Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()}); err != nil {
+	if s.bus, err = bus.Open(ctx, bus.Config{URL: s.Redis.URL, EventsPerEntry: c.EventsPerEntry, Log: zerolog.Nop(), Metrics: prometheus.NewRegistry()}); err != nil {
 		return err
 	}
 	s.db, err = pgx.Connect(ctx, s.Postgres.URL)
@@ -95,6 +104,15 @@ type Result struct {
 	workload.Result
 	Metric    workload.Latency // to the sample, by the collector's own histogram
 	Processes []Process
+}
+
+// CPU is microseconds per event of all processes together, this one included: it publishes.
+func (r Result) CPU() float64 {
+	sum := r.Usage.ClientCPU
+	for _, p := range r.Processes {
+		sum += p.CPU
+	}
+	return sum
 }
 
 // Run measures one load.

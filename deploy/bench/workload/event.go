@@ -3,6 +3,7 @@ package workload
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -33,12 +34,16 @@ type source struct {
 	types     []events.Type
 }
 
-func newSource(workflows int) *source {
+// newSource is of these types, of all when none is given.
+func newSource(workflows int, types ...events.Type) *source {
 	s := &source{run: fmt.Sprintf("%08x", uint32(time.Now().UnixNano()/1000))} //nolint:gosec // any 32 bits do
 	for i := range workflows {
 		s.workflows = append(s.workflows, s.prefix()+strconv.Itoa(i))
 	}
 	for _, spec := range events.Catalogue() {
+		if len(types) > 0 && !slices.Contains(types, spec.Type) {
+			continue
+		}
 		s.types = append(s.types, spec.Type)
 		s.data = append(s.data, payload(spec.Type))
 	}
@@ -61,8 +66,10 @@ func (s *source) event(n int) Event {
 // metadata is that of every event; nobody changes it.
 var metadata = map[string]string{events.MetadataTenant: "team-payments-europe"}
 
-// Source makes the events of a run, by number.
-func Source(workflows int) func(n int) Event { return newSource(workflows).event }
+// Source makes the events of a run, by number: of these types, of all when none is given.
+func Source(workflows int, types ...events.Type) func(n int) Event {
+	return newSource(workflows, types...).event
+}
 
 // idAt is where an event's id begins in its wire form.
 const idAt = len(`{"id":"`)

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"agentbus/pkg/events"
 )
 
 // Publishers is how many goroutines publish, each waiting for its call to return.
@@ -18,6 +20,7 @@ type Load struct {
 	Rate      int           // events per second; 0: as fast as it goes
 	Batch     int           // events of one call; 1
 	Workflows int           // 1,000
+	Types     []events.Type // all
 	For       time.Duration // of publishing
 	WarmUp    time.Duration // published before, at the same rate, not counted
 }
@@ -70,7 +73,7 @@ func Run(ctx context.Context, l Load, groups []Group, server int, start func(*Tr
 	if l.Rate > 0 {
 		most = l.Rate + l.Rate/10
 	}
-	s := newSource(l.Workflows)
+	s := newSource(l.Workflows, l.Types...)
 	t := newTracker(s, int(float64(most)*(l.For+l.WarmUp).Seconds())+Publishers*l.Batch, groups)
 	target, err := start(t)
 	if err != nil {
@@ -91,8 +94,10 @@ func Run(ctx context.Context, l Load, groups []Group, server int, start func(*Tr
 	r.Usage = m.since(r.Published)
 	r.PerSecond, r.Latency = float64(r.Published)/r.Seconds, t.latency()
 	for _, g := range t.groups {
+		g.mu.Lock() // an event that was handled may be handled again
 		r.Repeated += g.repeated
 		r.Each[g.Name] = latencyOf(g.took)
+		g.mu.Unlock()
 	}
 	return r, nil
 }

@@ -127,8 +127,10 @@ func (t *Tracker) reset() {
 // latency is that of all groups together.
 func (t *Tracker) latency() Latency {
 	all := hdrhistogram.New(1, time.Minute.Microseconds(), 3)
-	for i := range t.groups {
-		all.Merge(t.groups[i].took)
+	for _, g := range t.groups {
+		g.mu.Lock()
+		all.Merge(g.took)
+		g.mu.Unlock()
 	}
 	return latencyOf(all)
 }

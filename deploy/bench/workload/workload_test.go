@@ -40,6 +40,24 @@ func TestEventsAreWhatTheyClaim(t *testing.T) {
 	}
 }
 
+// TestALoadOfOneType: each event is of it, and they are spread over the workflows.
+func TestALoadOfOneType(t *testing.T) {
+	next, workflows := Source(10, events.WorkflowStarted), map[string]bool{}
+	for i := range 10 {
+		e := next(i)
+		if e.Event.Type != events.WorkflowStarted {
+			t.Errorf("event %d is of type %s", i, e.Event.Type)
+		}
+		if _, err := events.Decode(e.JSON()); err != nil {
+			t.Errorf("event %d: %v", i, err)
+		}
+		workflows[e.Event.WorkflowID] = true
+	}
+	if len(workflows) != 10 {
+		t.Errorf("10 events are of %d workflows, want 10", len(workflows))
+	}
+}
+
 func TestTrackerCountsEachEventOnce(t *testing.T) {
 	tr := newTracker(newSource(10), 100, []Group{{Name: "all"}, {Name: "some", Wants: func(e events.Event) bool { return e.Type == events.WorkflowFailed }}})
 	begun := time.Now()
