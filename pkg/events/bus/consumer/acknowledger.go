@@ -19,6 +19,7 @@ type acknowledger struct {
 
 	mu    sync.Mutex
 	queue []wire.EntryKey
+	spare []wire.EntryKey               // what the latest batch was kept in, for the next one's
 	steps []func(context.Context) error // see do
 	wake  chan struct{}
 
@@ -89,22 +90,25 @@ func (a *acknowledger) send() error {
 	defer a.sending.Unlock()
 	a.mu.Lock()
 	batch, steps := a.queue, a.steps
-	a.queue, a.steps = nil, nil
+	a.queue, a.spare, a.steps = a.spare[:0], nil, nil
 	a.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), wire.WriteTimeout)
 	defer cancel()
 	err := a.acknowledge(ctx, batch)
-	if err == nil {
-		batch = nil
-	}
+	acknowledged := err == nil
 	for err == nil && len(steps) > 0 {
 		if err = steps[0](ctx); err == nil {
 			steps = steps[1:]
 		}
 	}
 	a.mu.Lock()
-	a.queue, a.steps = append(batch, a.queue...), append(steps, a.steps...)
-	a.mu.Unlock()
+	defer a.mu.Unlock()
+	a.steps = append(steps, a.steps...)
+	if acknowledged {
+		a.spare = batch
+	} else {
+		a.queue = append(batch, a.queue...)
+	}
 	return err
 }
 

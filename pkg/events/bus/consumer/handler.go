@@ -23,7 +23,7 @@ type handler struct {
 	seconds prometheus.Observer
 }
 
-// run returns one error, or nil, per message.
+// run returns one error, or nil, per message; nil when all went well.
 func (h handler) run(working context.Context, messages []Message) []error {
 	defer func(start time.Time) { h.seconds.Observe(time.Since(start).Seconds()) }(time.Now())
 	ctx, cancel := context.WithTimeout(working, h.limit)
@@ -38,10 +38,7 @@ func (h handler) run(working context.Context, messages []Message) []error {
 		done <- h.handle(ctx, messages)
 	}()
 	errs := h.await(ctx, done, messages)
-	switch {
-	case errs == nil:
-		return all(len(messages), nil)
-	case len(errs) != len(messages):
+	if errs != nil && len(errs) != len(messages) {
 		return all(len(messages), fmt.Errorf("HandleBatch returned %d errors for %d messages", len(errs), len(messages)))
 	}
 	return errs

@@ -57,8 +57,12 @@ func (w *worker) runBatch(working context.Context, batch []*delivery, probe bool
 		messages[i] = d.Message
 	}
 	var back []*delivery
-	for i, err := range w.handler.run(working, messages) {
-		d := batch[i]
+	errs := w.handler.run(working, messages)
+	for i, d := range batch {
+		var err error
+		if errs != nil {
+			err = errs[i]
+		}
 		o := w.sub.decide(d.begun, err, context.Cause(working), wire.Jitter)
 		switch o.fate {
 		case uncounted:

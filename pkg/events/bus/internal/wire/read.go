@@ -3,7 +3,6 @@ package wire
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -38,31 +37,39 @@ const firstStream = 9
 
 // entriesOf reads [[stream, [[id, [field, value, ...]], ...]], ...].
 func entriesOf(reply []any) ([]Entry, error) {
-	var entries []Entry
+	n := 0
 	for _, s := range reply {
-		of, _ := s.([]any)
-		if len(of) != 2 {
-			return nil, errReply
-		}
-		stream, isText := of[0].(string)
-		list, isList := of[1].([]any)
+		_, list := pair(s)
+		entries, _ := list.([]any)
+		n += len(entries)
+	}
+	out := make([]Entry, 0, n)
+	for _, s := range reply {
+		name, list := pair(s)
+		stream, isText := name.(string)
+		entries, isList := list.([]any)
 		if !isText || !isList {
 			return nil, errReply
 		}
-		for _, m := range list {
-			parts, _ := m.([]any)
-			if len(parts) != 2 {
-				return nil, errReply
-			}
-			id, isText := parts[0].(string)
+		for _, e := range entries {
+			name, list := pair(e)
+			id, isText := name.(string)
 			if !isText {
 				return nil, errReply
 			}
-			fields, _ := parts[1].([]any)
-			entries = append(entries, Entry{EntryKey: EntryKey{Stream: stream, ID: id}, Fields: fields})
+			fields, _ := list.([]any) // none, where the entry was deleted
+			out = append(out, Entry{EntryKey: EntryKey{Stream: stream, ID: id}, Fields: fields})
 		}
 	}
-	return entries, nil
+	return out, nil
 }
 
-var errReply = fmt.Errorf("xreadgroup: an answer of another form")
+// pair is an array of two; nil and nil for anything else.
+func pair(v any) (first, second any) {
+	if list, ok := v.([]any); ok && len(list) == 2 {
+		return list[0], list[1]
+	}
+	return nil, nil
+}
+
+var errReply = errors.New("xreadgroup: an answer of another form")
