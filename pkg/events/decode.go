@@ -44,14 +44,6 @@ func DecodeList(text string, visit func(e Event, raw []byte) error) error {
 	})
 }
 
-// Members tells visit each member of a JSON object, such as a payload: its key, and its
-// value as it stands there, a part of object. An error of visit ends it; bad JSON is a
-// [FieldError], as in [Decode].
-func Members(object []byte, visit func(key string, value []byte) error) error {
-	s := scanner{text: string(object)}
-	return s.document(func(m member) error { return visit(m.key, object[m.from:m.to:m.to]) })
-}
-
 func tooLarge(size int) error {
 	return fieldErrorf("", "has %d bytes; at most %d", size, MaxEventBytes)
 }

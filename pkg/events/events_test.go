@@ -56,6 +56,28 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestMarshalJSON: the unknown fields come last and in order, data is compact, and what is no JSON is refused.
+func TestMarshalJSON(t *testing.T) {
+	e := Event{
+		ID: "i", Type: WorkflowStarted, WorkflowID: "w", SourceAgent: "s", Timestamp: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Data: json.RawMessage(`{ "html" : "<b>&\u00e9" }`), Metadata: map[string]string{"b": "<é>", "a": "\"\n"},
+		Extra: map[string]json.RawMessage{"y": json.RawMessage(`"<i>"`), "x": json.RawMessage(`[1]`)},
+	}
+	const want = `{"id":"i","type":"workflow.started","workflow_id":"w","timestamp":"2026-01-02T03:04:05Z","data":{"html":"<b>&\u00e9"},` +
+		`"source_agent":"s","metadata":{"a":"\"\n","b":"<é>"},"x":[1],"y":"<i>"}`
+	got, err := e.MarshalJSON()
+	if diff := cmp.Diff(want, string(got)); err != nil || diff != "" {
+		t.Errorf("%v %s", err, diff)
+	}
+	for _, data := range []json.RawMessage{nil, {}, json.RawMessage(`{"a":`), json.RawMessage(`{}{}`)} {
+		e.Data = data
+		var fe *FieldError
+		if got, err := e.MarshalJSON(); !errors.As(err, &fe) || fe.Field != "data" {
+			t.Errorf("data %q gave %s, %v; want a FieldError on data", data, got, err)
+		}
+	}
+}
+
 func TestDecodeKeepsUnknownFields(t *testing.T) {
 	raw := wire(`"tenant":{"id":7}`)
 	e, err := Decode([]byte(raw))
@@ -226,26 +248,6 @@ func FuzzDecodeList(f *testing.F) {
 			t.Fatalf("%q is refused: %v", text, err)
 		}
 	})
-}
-
-// TestMembers: every member of the outermost object, as it stands there.
-func TestMembers(t *testing.T) {
-	var got []string
-	err := Members([]byte(` {"a" : [1, {"b":2}],"\u0063":"d\n"} `), func(key string, value []byte) error {
-		got = append(got, key+" "+string(value))
-		return nil
-	})
-	if want := []string{"a [1, {\"b\":2}]", `c "d\n"`}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("%q, %v; want %q", got, err, want)
-	}
-	stop := errors.New("enough")
-	if err := Members([]byte(`{"a":1,"b":2}`), func(string, []byte) error { return stop }); !errors.Is(err, stop) {
-		t.Errorf("ended with %v; want what visit said", err)
-	}
-	var fe *FieldError
-	if err := Members([]byte(`{"a":1`), func(string, []byte) error { return nil }); !errors.As(err, &fe) {
-		t.Errorf("an unfinished object gave %v; want a FieldError", err)
-	}
 }
 
 // FuzzScanner holds the scanner against encoding/json: the same grammar, but for what is refused on purpose.

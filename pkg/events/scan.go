@@ -15,7 +15,10 @@ type member struct {
 
 // scanner walks JSON and checks its grammar on the way, and all that encoding/json
 // lets pass: see [Decode]. Keys and values are parts of text, nothing is copied.
-// That it accepts what encoding/json does, and nothing else, is fuzzed.
+// That it accepts what encoding/json does, and nothing else, is fuzzed. It is by hand
+// because every event is decoded by four groups: in 1.4 µs each, where encoding/json
+// takes 4.1 for the fields alone and 11 more to find a key that stands twice. That is
+// 11 µs or more of the 95 that an event costs all processes together.
 type scanner struct {
 	text string
 	pos  int

@@ -41,7 +41,6 @@ func isDuplicate(err error) bool {
 // number of fields with their lengths, and an end. The order is that of [copyUpdates].
 func appendCopy(out []byte, rows []row) []byte {
 	out = append(out, "PGCOPY\n\xff\r\n\x00\x00\x00\x00\x00\x00\x00\x00\x00"...)
-	metadata := make([]byte, 0, 256)
 	for i := range rows {
 		r := &rows[i]
 		out = binary.BigEndian.AppendUint16(out, 9)
@@ -52,7 +51,7 @@ func appendCopy(out []byte, rows []row) []byte {
 		out = appendText(out, r.event.SourceAgent)
 		out = appendTime(out, r.event.Timestamp)
 		out = appendJSONB(out, r.event.Data)
-		out = appendJSONB(out, appendMetadata(metadata[:0], r.event.Metadata))
+		out = appendJSONB(out, r.metadata)
 		out = appendJSONB(out, r.extra)
 	}
 	return append(out, 0xff, 0xff)

@@ -55,38 +55,6 @@ func TestWhatIsThereIsNotStoredAgain(t *testing.T) {
 	}
 }
 
-// FuzzMetadata: what is written by hand is what encoding/json writes.
-func FuzzMetadata(f *testing.F) {
-	f.Add("tenant", "blue", "traceparent", "00-1-2-01")
-	f.Add("a\"b", "c\\d\n", "é", "<&>\u2028")
-	f.Fuzz(func(t *testing.T, key, value, key2, value2 string) {
-		for _, m := range []map[string]string{{}, {key: value}, {key: value, key2: value2}} {
-			var got map[string]string
-			raw := appendMetadata([]byte("before"), m)[len("before"):]
-			if len(m) == 0 {
-				if len(raw) > 0 {
-					t.Errorf("%q for none", raw)
-				}
-				continue
-			}
-			whole, err := json.Marshal(m)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var want map[string]string
-			if err := json.Unmarshal(whole, &want); err != nil {
-				t.Fatal(err)
-			}
-			if err := json.Unmarshal(raw, &got); err != nil {
-				t.Fatalf("%q: %v", raw, err)
-			}
-			if diff := cmp.Diff(want, got); diff != "" {
-				t.Error(diff)
-			}
-		}
-	})
-}
-
 // BenchmarkCopyForm writes a batch of 1,000 in COPY's binary form.
 func BenchmarkCopyForm(b *testing.B) {
 	rows := make([]row, 1000)

@@ -19,7 +19,7 @@ type stageResult struct {
 	ending
 	events.StageFailedData // a success has no code, no reason and is not retryable
 	correlation            pgtype.UUID
-	artifacts              *string // JSON
+	artifacts              []byte // JSON
 }
 
 // ending is what the type of an event says that ends a stage.
@@ -44,26 +44,26 @@ func stageResultOf(e events.Event) (*stageResult, error) {
 		return nil, nil
 	}
 	r := &stageResult{ending: end}
-	p := &r.StageFailedData
-	var err error
 	if end.outcome == failed {
-		err = read(e, p, field{"correlation_id", &p.CorrelationID}, field{"attempt", &p.Attempt},
-			field{"duration_ms", &p.DurationMS}, field{"code", &p.Code}, field{"reason", &p.Reason},
-			field{"retryable", &p.Retryable}, field{"artifacts", &p.Artifacts}, field{"summary", &p.Summary})
+		p, err := events.PayloadOf[events.StageFailedData](e)
+		if err != nil {
+			return nil, err
+		}
+		r.StageFailedData = *p
 	} else {
-		var done events.StageDoneData
-		err = read(e, &done, field{"correlation_id", &done.CorrelationID}, field{"attempt", &done.Attempt},
-			field{"duration_ms", &done.DurationMS}, field{"artifacts", &done.Artifacts}, field{"summary", &done.Summary})
-		p.CorrelationID, p.Attempt, p.DurationMS, p.Artifacts, p.Summary = done.CorrelationID, done.Attempt, done.DurationMS, done.Artifacts, done.Summary
+		p, err := events.PayloadOf[events.StageDoneData](e)
+		if err != nil {
+			return nil, err
+		}
+		r.StageFailedData = events.StageFailedData{
+			CorrelationID: p.CorrelationID, Attempt: p.Attempt, DurationMS: p.DurationMS, Artifacts: p.Artifacts, Summary: p.Summary,
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	id, err := uuid.Parse(p.CorrelationID)
+	id, err := uuid.Parse(r.CorrelationID)
 	if err != nil {
 		return nil, err
 	}
 	r.correlation = pgtype.UUID{Bytes: id, Valid: true}
-	r.artifacts, err = jsonText(p.Artifacts, len(p.Artifacts))
+	r.artifacts, err = jsonOf(r.Artifacts, len(r.Artifacts))
 	return r, err
 }

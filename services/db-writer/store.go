@@ -76,7 +76,7 @@ func insertNew(ctx context.Context, tx pgx.Tx, rows []row) ([]row, error) {
 		column(rows, func(r row) string { return r.event.SourceAgent }),
 		column(rows, func(r row) time.Time { return r.event.Timestamp }),
 		column(rows, func(r row) string { return string(r.event.Data) }),
-		column(rows, func(r row) *string { return text(string(appendMetadata(nil, r.event.Metadata))) }),
+		column(rows, func(r row) *string { return text(string(r.metadata)) }),
 		column(rows, func(r row) *string { return text(string(r.extra)) }))
 	if err != nil {
 		return nil, fmt.Errorf("insert events: %w", err)
@@ -131,7 +131,7 @@ func workflowColumns(rows []row) []any {
 		column(sorted, func(w *workflowRow) *time.Time { return w.finishedAt }),
 		column(sorted, func(w *workflowRow) *string { return w.code }),
 		column(sorted, func(w *workflowRow) *string { return w.reason }),
-		column(sorted, func(w *workflowRow) *string { return w.artifacts }),
+		column(sorted, func(w *workflowRow) *string { return text(string(w.artifacts)) }),
 		column(sorted, func(w *workflowRow) int64 { return w.stageSeq }),
 		column(sorted, func(w *workflowRow) *string { return w.stage }),
 		column(sorted, func(w *workflowRow) int64 { return w.progressSeq }),
@@ -174,7 +174,7 @@ func stageColumns(rows []row) []any {
 		column(ends, func(r *row) bool { return r.stage.Retryable }),
 		column(ends, func(r *row) int64 { return r.stage.DurationMS }),
 		column(ends, func(r *row) *string { return text(string(r.stage.Summary)) }),
-		column(ends, func(r *row) *string { return r.stage.artifacts }),
+		column(ends, func(r *row) *string { return text(string(r.stage.artifacts)) }),
 		column(ends, func(r *row) *pgtype.UUID { return &r.stage.correlation }),
 		column(ends, func(r *row) string { return r.event.SourceAgent }),
 		column(ends, func(r *row) time.Time { return r.event.Timestamp }),

@@ -26,7 +26,7 @@ type workflowChange struct {
 	state        string
 	finishedAt   *time.Time
 	code, reason *string
-	artifacts    *string // JSON
+	artifacts    []byte // JSON
 
 	stageSeq int64
 	stage    *string
@@ -43,15 +43,15 @@ func changeOf(e events.Event, seq int64) (*workflowChange, error) {
 	c := &workflowChange{}
 	switch e.Type {
 	case events.WorkflowCreated:
-		var p events.WorkflowCreatedData
-		if err := read(e, &p, field{"name", &p.Name}, field{"stages", &p.Stages}, field{"parameters", &p.Parameters}); err != nil {
+		p, err := events.PayloadOf[events.WorkflowCreatedData](e)
+		if err != nil {
 			return nil, err
 		}
 		c.name, c.createdAt = &p.Name, new(e.Timestamp)
 		c.stateSeq, c.state = seq, created
 	case events.WorkflowStarted:
-		var p events.WorkflowStartedData
-		if err := read(e, &p, field{"stage", &p.Stage}); err != nil {
+		p, err := events.PayloadOf[events.WorkflowStartedData](e)
+		if err != nil {
 			return nil, err
 		}
 		c.startedAt = new(e.Timestamp)
@@ -59,9 +59,8 @@ func changeOf(e events.Event, seq int64) (*workflowChange, error) {
 		c.progressSeq = seq // at 0 percent
 		c.stageSeq, c.stage = seq, text(string(p.Stage))
 	case events.WorkflowProgressed:
-		var p events.WorkflowProgressedData
-		if err := read(e, &p, field{"percent", &p.Percent}, field{"stage", &p.Stage}, field{"stage_percent", &p.StagePercent},
-			field{"attempt", &p.Attempt}, field{"message", &p.Message}); err != nil {
+		p, err := events.PayloadOf[events.WorkflowProgressedData](e)
+		if err != nil {
 			return nil, err
 		}
 		c.stateSeq, c.state = seq, running
@@ -71,27 +70,25 @@ func changeOf(e events.Event, seq int64) (*workflowChange, error) {
 			c.attempt = new(int64(p.Attempt))
 		}
 	case events.WorkflowCompleted:
-		var p events.WorkflowCompletedData
-		if err := read(e, &p, field{"duration_ms", &p.DurationMS}, field{"artifacts", &p.Artifacts}); err != nil {
+		p, err := events.PayloadOf[events.WorkflowCompletedData](e)
+		if err != nil {
 			return nil, err
 		}
 		c.stateSeq, c.state, c.finishedAt = seq, completed, new(e.Timestamp)
 		c.progressSeq, c.percent = seq, 100
-		var err error
-		c.artifacts, err = jsonText(p.Artifacts, len(p.Artifacts))
+		c.artifacts, err = jsonOf(p.Artifacts, len(p.Artifacts))
 		return c, err
 	case events.WorkflowFailed:
-		var p events.WorkflowFailedData
-		if err := read(e, &p, field{"stage", &p.Stage}, field{"code", &p.Code}, field{"reason", &p.Reason},
-			field{"duration_ms", &p.DurationMS}); err != nil {
+		p, err := events.PayloadOf[events.WorkflowFailedData](e)
+		if err != nil {
 			return nil, err
 		}
 		c.stateSeq, c.state, c.finishedAt = seq, failed, new(e.Timestamp)
 		c.code, c.reason = &p.Code, &p.Reason
 		c.stageSeq, c.stage = seq, text(string(p.Stage))
 	case events.WorkflowCancelled:
-		var p events.WorkflowCancelledData
-		if err := read(e, &p, field{"stage", &p.Stage}, field{"reason", &p.Reason}, field{"duration_ms", &p.DurationMS}); err != nil {
+		p, err := events.PayloadOf[events.WorkflowCancelledData](e)
+		if err != nil {
 			return nil, err
 		}
 		c.stateSeq, c.state, c.finishedAt = seq, cancelled, new(e.Timestamp)

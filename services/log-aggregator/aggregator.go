@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -18,9 +20,9 @@ type aggregator struct {
 	redact *redact.Redactor
 	log    zerolog.Logger
 
-	mu     sync.Mutex // a batch at a time; the sinks take no more anyway
-	room   []byte     // the latest batch's lines, for the next one's
-	failed bool       // the latest batch; so that a change of state is logged once
+	mu     sync.Mutex   // a batch at a time; the sinks take no more anyway
+	room   bytes.Buffer // for a batch's lines, kept for the next one's
+	failed bool         // the latest batch; so that a change of state is logged once
 
 	lines, bytes prometheus.Counter
 	failures     *prometheus.CounterVec
@@ -47,18 +49,20 @@ func (a *aggregator) handle(_ context.Context, batch []consumer.Message) []error
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	outcome := make([]error, len(batch))
-	out, n := a.room[:0], 0
+	if a.room.Cap() > chunkBytes { // what a batch of huge events took is not kept
+		a.room = bytes.Buffer{}
+	}
+	a.room.Reset()
+	enc, n := json.NewEncoder(&a.room), 0
+	enc.SetEscapeHTML(false) // a line is no web page
 	for i := range batch {
-		var err error
-		if out, err = appendLine(out, &batch[i], a.redact); err != nil {
+		if err := writeLine(enc, &batch[i], a.redact); err != nil {
 			outcome[i] = consumer.Permanent(err)
 			continue
 		}
 		n++
 	}
-	if cap(out) <= chunkBytes { // what a batch of huge events took is not kept
-		a.room = out
-	}
+	out := a.room.Bytes()
 	for _, s := range a.sinks {
 		if err := s.write(out); err != nil {
 			a.failures.WithLabelValues(s.name).Inc()

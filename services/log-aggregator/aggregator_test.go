@@ -41,14 +41,18 @@ func TestLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err := range aggregator1(&sink{name: "out", out: &out}).handle(t.Context(), []consumer.Message{m}) {
+	plain := message(8, ` { "a" : "<b> & \u00e9" } `)
+	plain.Event.Metadata = nil
+	for _, err := range aggregator1(&sink{name: "out", out: &out}).handle(t.Context(), []consumer.Message{m, plain}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
 	want := `{"time":"2026-01-02T03:04:05.678Z","seq":7,"type":"workflow.progressed","workflow_id":"wf-1","source_agent":"tester",` +
 		`"event_id":"3f1e0c52-8f4f-4f0e-9a57-000000000007","data":{"message":"a <b>\nline","percent":60,"token":"[REDACTED]"},` +
-		`"metadata":{"authorization":"[REDACTED]","traceparent":"00-1"}}` + "\n"
+		`"metadata":{"authorization":"[REDACTED]","traceparent":"00-1"}}` + "\n" +
+		`{"time":"2026-01-02T03:04:05.678Z","seq":8,"type":"workflow.progressed","workflow_id":"wf-1","source_agent":"tester",` +
+		`"event_id":"3f1e0c52-8f4f-4f0e-9a57-000000000008","data":{"a":"<b> & \u00e9"}}` + "\n"
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)
 	}

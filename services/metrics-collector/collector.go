@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -104,4 +105,14 @@ func (c *collector) handle(_ context.Context, batch []consumer.Message) []error 
 		}
 	}
 	return nil
+}
+
+// durationOf reads how long the work took, in milliseconds, out of a payload that ends something; ok is
+// false when that is no whole number from 0 on. A payload without it took 0 ms, as for [events.PayloadOf].
+func durationOf(data []byte) (ms int64, ok bool) {
+	var p struct {
+		DurationMS int64 `json:"duration_ms"`
+	}
+	err := json.Unmarshal(data, &p)
+	return p.DurationMS, err == nil && p.DurationMS >= 0
 }

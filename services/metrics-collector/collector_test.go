@@ -84,6 +84,22 @@ agentbus_workflows_total{state="running"} 0
 	}
 }
 
+func TestDuration(t *testing.T) {
+	t.Parallel()
+	for data, want := range map[string]int64{
+		`{"duration_ms":0}`: 0, `{"summary":{"duration_ms":7},"duration_ms": 8 }`: 8, `{"reason":"\"duration_ms\":9"}`: 0, `{}`: 0,
+		`{"duration_ms":-1}`: -1, `{"duration_ms":1.5}`: -1, `{"duration_ms":"1"}`: -1, `{"duration_ms":9223372036854775808}`: -1,
+	} {
+		ms, ok := durationOf([]byte(data))
+		if !ok {
+			ms = -1
+		}
+		if ms != want {
+			t.Errorf("%s took %d ms, want %d", data, ms, want)
+		}
+	}
+}
+
 func TestGroups(t *testing.T) {
 	t.Parallel()
 	reg := prometheus.NewRegistry()

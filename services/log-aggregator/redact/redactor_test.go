@@ -23,10 +23,11 @@ func TestFieldsByName(t *testing.T) {
 		`{"headers":{"Authorization":"Basic abc"}}`: `{"headers":{"Authorization":"[REDACTED]"}}`,
 		`{"token":123456}`:                          `{"token":"[REDACTED]"}`,
 		`{"secrets_found":3,"token_count":5}`:       `{"secrets_found":3,"token_count":5}`,
-		`{"token":null,"has_secret":true}`:          `{"has_secret":true,"token":null}`,
+		`{"token":null,"has_secret":true}`:          `{"token":null,"has_secret":true}`,
 		`{"author":"ann","percent":60}`:             `{"author":"ann","percent":60}`,
 		`{"n":12345678901234567890.10}`:             `{"n":12345678901234567890.10}`,
 		`{"html":"<b>&</b>"}`:                       `{"html":"<b>&</b>"}`,
+		`{"z":"tests \"passed\"","a":1}`:            `{"z":"tests \"passed\"","a":1}`,
 		`[]`:                                        `[]`,
 	} {
 		raw := []byte(in)

@@ -33,7 +33,10 @@ type text []byte
 
 func newText(out []byte, seq int64) text { return strconv.AppendInt(out, seq, 10) }
 
-func (t text) string(s string) text { return events.AppendString(append(t, '\n'), s) }
+func (t text) string(s string) text {
+	quoted, _ := json.Marshal(s) // a string always can
+	return append(append(t, '\n'), quoted...)
+}
 
 func (t text) number(n int64) text { return strconv.AppendInt(append(t, '\n'), n, 10) }
 

@@ -143,8 +143,9 @@ func TestRowOfEarlierVersion(t *testing.T) {
 		`{"name":"a b","percent":40,"reason":"r","seq":6,"state":"failed","tenant":"blue","updated_at":"z","workflow_id":"wf"}`: {
 			"top": "6", "updated_at,state,reason": "5\n\"y\"\n\"failed\"\n\"r\"", "updated_at,percent": "2\n\"w\"\n10", "updated_at,tenant": "6\n\"z\"\n\"blue\""},
 	} {
-		maps.Copy(parts, more)
-		if got, err := rowOf("wf", parts); err != nil || string(got) != want {
+		all := maps.Clone(parts)
+		maps.Copy(all, more)
+		if got, err := rowOf("wf", all); err != nil || string(got) != want {
 			t.Errorf("got %s, %v; want %s", got, err, want)
 		}
 	}
