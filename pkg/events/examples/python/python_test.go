@@ -294,12 +294,16 @@ func TestGroupHoldsTrimming(t *testing.T) {
 	held, other := s.prefix+"events:workflow.started", s.prefix+"events:workflow.progressed"
 	s.consume("readers", events.WorkflowProgressed, func(consumer.Message) {})
 	s.consume("starters", events.WorkflowStarted, func(consumer.Message) {})
+	slow := s.startConsumer("slow", "member-1", "workflow.started", "--batch", "10", "--count", "40")
+	servertest.Eventually(t, time.Minute, func() error { // before there is anything: what is handled goes quickly here
+		if types := s.redis.HGet(t.Context(), s.prefix+"groups", "slow").Val(); types != "workflow.started" {
+			return fmt.Errorf("the group is registered for %q", types)
+		}
+		return nil
+	})
 	want := s.publish(events.WorkflowStarted, 100)
-	first := s.startConsumer("slow", "member-1", "workflow.started", "--batch", "10", "--count", "40").wait()
+	first := slow.wait()
 	s.publish(events.WorkflowProgressed, 10)
-	if types := s.redis.HGet(t.Context(), s.prefix+"groups", "slow").Val(); types != "workflow.started" {
-		t.Fatalf("the group is registered for %q", types)
-	}
 
 	length := func(stream string, n int64) func() error {
 		return func() error {
