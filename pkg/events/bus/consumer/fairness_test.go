@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"agentbus/pkg/devserver/servertest"
 	"agentbus/pkg/events"
 	"agentbus/pkg/events/bus"
@@ -85,6 +87,33 @@ func TestAQuietTypeIsInTheNextBatch(t *testing.T) {
 	}
 	close(step)
 	servertest.Eventually(t, 20*time.Second, bustest.Settled(t, b, "readers"))
+}
+
+// TestAFullMemberLeavesTheRestToOthers: of a single type it holds no more than Prefetch, also
+// of what comes back to the group, so that a member with nothing to do has it.
+func TestAFullMemberLeavesTheRestToOthers(t *testing.T) {
+	t.Parallel()
+	b := bustest.Open(t, bus.Config{})
+	types := []events.Type{events.WorkflowProgressed}
+	noise(t, b, 2)
+	release := make(chan struct{})
+	var busy sync.WaitGroup
+	busy.Add(2)
+	bustest.Consume(t, b, consumer.Subscription{Types: types, Concurrency: 2, Prefetch: 2, Handle: func(context.Context, consumer.Message) error {
+		busy.Done()
+		<-release
+		return nil
+	}})
+	busy.Wait()
+	if err := b.Client().XAdd(t.Context(), &redis.XAddArgs{Stream: b.Names().Replays("readers", 0),
+		Values: []string{"data", bustest.Encode(t, bustest.Event(t, "wf-9", 1)), "seq", "1"}}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	var rec bustest.Record
+	bustest.Consume(t, bustest.Another(t, b), consumer.Subscription{Types: types, Concurrency: 2, Prefetch: 2, Handle: rec.Handle})
+	servertest.Eventually(t, 10*time.Second, rec.Want(1))
+	close(release)
+	servertest.Eventually(t, 10*time.Second, bustest.Settled(t, b, "readers"))
 }
 
 // noise publishes n events of one type, of many workflows.

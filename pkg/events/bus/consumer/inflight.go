@@ -35,8 +35,12 @@ type load struct{ events, waiting int }
 func (l load) room(limit int) int { return limit - l.events + min(l.waiting, 4*limit) }
 
 func newInflight(limit, types int, typeOf map[string]events.Type, gauge prometheus.Gauge) *inflight {
-	return &inflight{limit: limit, share: limit / (types + 1), typeOf: typeOf, gauge: gauge, held: make(map[wire.EntryKey]int),
+	f := &inflight{limit: limit, typeOf: typeOf, gauge: gauge, held: make(map[wire.EntryKey]int),
 		of: make(map[events.Type]*load), changed: make(chan struct{}, 1)}
+	if types > 1 { // of one alone a full member reads nothing: another may have time for it
+		f.share = limit / (types + 1)
+	}
+	return f
 }
 
 // add takes an entry of n events; false when it is held already. The gauge is set once
