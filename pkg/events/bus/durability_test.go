@@ -54,7 +54,7 @@ func TestReplicaClassOutlivesADemotion(t *testing.T) {
 	}
 	servertest.Eventually(t, 10*time.Second, func() error {
 		if why := b.Trouble(); why == nil || !strings.Contains(why.Error(), "READONLY") {
-			return fmt.Errorf("the trouble is %v; want READONLY", why)
+			return fmt.Errorf("the trouble is %w; want READONLY", why)
 		}
 		return nil
 	})
