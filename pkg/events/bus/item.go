@@ -14,7 +14,8 @@ type item struct {
 	data         []byte
 }
 
-// encode checks events and makes their wire form.
+// encode makes the wire form of events and checks it as every reader will: what is
+// taken here is an event to all of them.
 func encode(names events.Naming, evs []events.Event) ([]item, error) {
 	items := make([]item, len(evs))
 	for i, e := range evs {
@@ -28,15 +29,15 @@ func encode(names events.Naming, evs []events.Event) ([]item, error) {
 }
 
 func encodeOne(e events.Event) ([]byte, error) {
-	if err := e.Validate(); err != nil {
+	if err := e.Validate(); err != nil { // before it is encoded: it names the field that is missing
 		return nil, err
 	}
 	data, err := e.MarshalJSON()
 	if err != nil {
 		return nil, err
 	}
-	if len(data) > events.MaxEventBytes {
-		return nil, &events.FieldError{Problem: fmt.Sprintf("has %d bytes; at most %d", len(data), events.MaxEventBytes)}
+	if _, err := events.Decode(data); err != nil {
+		return nil, err
 	}
 	return data, nil
 }

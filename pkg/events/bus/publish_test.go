@@ -2,6 +2,7 @@ package bus_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -264,5 +265,32 @@ func TestWhatIsKnownIsKeptWhenHashesTurn(t *testing.T) {
 		if ttl := b.Client().PTTL(ctx, key).Val(); ttl <= 0 {
 			t.Errorf("%s is kept for ever", key)
 		}
+	}
+}
+
+// TestPublishTakesWhatReadersTake: what a reader would refuse is refused at once, with
+// its reason, and nothing of the call is added.
+func TestPublishTakesWhatReadersTake(t *testing.T) {
+	t.Parallel()
+	b := bustest.Open(t, bus.Config{})
+	good := bustest.Event(t, "wf-1", 1)
+	for name, tc := range map[string]struct{ data, says string }{
+		"a NUL":            {`{"percent":1,"stage":"audit","message":"a\u0000b"}`, "NUL"},
+		"a key twice":      {`{"percent":1,"percent":2}`, "twice"},
+		"a deep value":     {strings.Repeat(`{"a":`, 40) + "1" + strings.Repeat("}", 40), "nested deeper"},
+		"bytes, no text":   {"{\"message\":\"\xff\xfe\"}", "UTF-8"},
+		"too many bytes":   {`{"message":"` + strings.Repeat("x", 1<<20) + `"}`, "at most"},
+		"a key, twice far": {`{"a":{"b":1,"c":[{"d":1,"d":2}]}}`, "twice"},
+	} {
+		bad := bustest.Event(t, "wf-1", 2)
+		bad.Data = json.RawMessage(tc.data)
+		_, err := b.Publish(t.Context(), good, bad)
+		var field *events.FieldError
+		if !errors.As(err, &field) || !strings.Contains(err.Error(), tc.says) || !strings.Contains(err.Error(), "event 2 of 2") {
+			t.Errorf("%s: %v; want a FieldError that says %q, of event 2 of 2", name, err, tc.says)
+		}
+	}
+	if n := b.Client().XLen(t.Context(), b.Names().Stream(events.WorkflowProgressed, 0)).Val(); n != 0 {
+		t.Errorf("%d entries were added by calls that failed", n)
 	}
 }
