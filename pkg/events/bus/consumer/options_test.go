@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -89,4 +90,31 @@ func TestRetryAfter(t *testing.T) {
 			t.Errorf("attempt %d was made after %v; want at least %v", i+1, waited, wait)
 		}
 	}
+}
+
+// TestOneMembershipOfAGroup: a second one of the same process is refused with the name of
+// the group, and possible again when the first has left.
+func TestOneMembershipOfAGroup(t *testing.T) {
+	t.Parallel()
+	b := bustest.Open(t, bus.Config{})
+	s := consumer.Subscription{Group: "readers", Types: []events.Type{events.WorkflowProgressed},
+		Handle: func(context.Context, consumer.Message) error { return nil }}
+	stop := bustest.Consume(t, b, s)
+	servertest.Eventually(t, 5*time.Second, func() error {
+		return b.Client().HGet(t.Context(), b.Names().Members("readers", 0), b.Member()).Err()
+	})
+	if err := consumer.Run(t.Context(), b, s); err == nil || !strings.Contains(err.Error(), "readers") {
+		t.Errorf("a second membership ended with %v; want an error that names the group", err)
+	}
+	bustest.Consume(t, bustest.Another(t, b), s) // another process
+	stop()
+	var rec bustest.Record
+	s.Handle = rec.Handle
+	s.Group = "others"
+	bustest.Consume(t, b, s)
+	if _, err := b.Publish(t.Context(), bustest.Event(t, "wf-1", 1)); err != nil {
+		t.Fatal(err)
+	}
+	servertest.Eventually(t, 5*time.Second, rec.Want(1))
+	servertest.Eventually(t, 5*time.Second, bustest.Settled(t, b, "readers"))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,6 +32,17 @@ type Conn struct {
 	DedupWindow time.Duration                   // how long an event id is remembered at least
 	Retention   func(events.Type) time.Duration // how long an acknowledged entry is kept
 	MaxEntries  int64                           // hard cap of entries in one stream
+
+	groups sync.Map // that this process is a member of
+}
+
+// Enter takes note that this process is a member of a group until leave is called; false
+// when it is one already: two under one name would take the lease from each other for ever.
+func (c *Conn) Enter(group string) (leave func(), ok bool) {
+	if _, there := c.groups.LoadOrStore(group, struct{}{}); there {
+		return nil, false
+	}
+	return func() { c.groups.Delete(group) }, true
 }
 
 const (
